@@ -15,7 +15,7 @@ _JOIN_TIMEOUT_S = 1.0
 
 
 class Ticker:
-    """Advances a generator to its next `yield`, at once and then `interval_s` after each step.
+    """Advances a generator to its next `yield`, immediately and then `interval_s` after each step.
 
     The thread ends when the generator returns or when `stop()` is called. In both cases the
     generator is closed on that thread, so its `with` blocks are also exited there.

@@ -22,12 +22,12 @@ _LAST_VALUE_FIELDS = frozenset({"timestamp", "level", "logger", "event", "step",
 class AggregateMetrics:
     """A processor that merges the metrics of `every_steps` steps into one event with their means.
 
-    Each combination of logger, event type and mode has its own window. Events that already hold
-    the means of a window (from `OptimizedLoggingCallback`) pass unchanged. A field that is not a
-    number keeps its last value, and so do counters, the epoch and the learning rate. The mean of a
-    field that is declared as an integer (`gpu/0/memory_used_bytes`) is rounded. The event has the
-    step and time of the last merged one, and `window_steps`, the number of merged steps. Incomplete
-    windows are logged at the end of the run.
+    Each combination of logger, event type and mode has its own window. Events that already hold the
+    means of a window (from `OptimizedLoggingCallback`) pass unchanged. A field that is not a number
+    keeps its last value, and so do counters, the epoch and the learning rate. The mean of a field
+    that is declared as an integer (`gpu/0/memory_used_bytes`) is rounded. The merged event has the
+    step and time of the last event in the window, and `window_steps`, the number of steps.
+    Incomplete windows are logged at the end of the run.
 
     Args:
         every_steps: Length of the window; None uses `metrics.logging_frequency`.

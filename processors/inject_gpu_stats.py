@@ -24,17 +24,17 @@ _FIRST_SAMPLE_TIMEOUT_S = 5.0
 class InjectGpuStats:
     """A processor that copies the latest GPU sample into events of the selected types.
 
-    A thread named `logflume-gpu` takes a sample at once and then every `interval_s`; processing an
-    event never calls the driver. The fields are those of a `system` event
-    (`logflume.events.catalogue.System`): `gpu/<i>/utilization_percent`, `gpu/<i>/power_watts` …,
-    and, once the process uses CUDA through torch, `torch/<i>/allocated_bytes`, `/reserved_bytes`
+    A thread named `logflume-gpu` takes the first sample immediately, and then one every
+    `interval_s`; processing an event never calls the driver. The fields are those of a `system`
+    event (`logflume.events.catalogue.System`): `gpu/<i>/utilization_percent`, `gpu/<i>/power_watts`
+    …, and, once the process uses CUDA through torch, `torch/<i>/allocated_bytes`, `/reserved_bytes`
     and `/peak_bytes`.
 
     `<i>` is the number that the process itself uses, counted from 0 in the order of
     `CUDA_VISIBLE_DEVICES`, which is read when the processor is created. Indices in this variable,
     and all GPUs if it is not set, are in PCI order. On a machine with GPUs of different models, set
     `CUDA_DEVICE_ORDER=PCI_BUS_ID`, because CUDA otherwise numbers the fastest GPU first. A MIG
-    slice is only shown as such if the variable contains its UUID.
+    slice appears as a GPU of its own only if the variable contains its UUID.
 
     A `run_started` event gets `gpus`, the names of the GPUs. Readings that a GPU doesn't provide
     are left out. Without a GPU or driver, the processor logs one message at level info and passes

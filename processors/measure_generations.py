@@ -52,8 +52,8 @@ class MeasureGenerations:
     - `quality/correct`: whether the answer equals `true_answer`, as a number (`$1,000` equals
       `1000.0`) or as text, ignoring differences in white space. The answer is the first one in
       tags, else the field `answer` of the event, else the last one in `\boxed{}`, else the number
-      after `####`. Null if there is none: whether such a text is right is unknown. Left out if no
-      true answer is known.
+      after `####`. Without an answer, the value is null, because it is unknown whether such a text
+      is right. Without a true answer, the field is absent.
     - `quality/repetition`: share of word n-grams that occurred before in the text, in [0, 1)
       (seq-rep-n, arXiv:1908.04319); null for a text of fewer than n + 1 words.
     - `quality/distinct_2`: share of distinct bigrams, in (0, 1] (distinct-n, arXiv:1510.03055);
@@ -62,23 +62,25 @@ class MeasureGenerations:
     The `generation` event that closes a batch (same `generation`, `mode` and `step`) gets the mean
     of each measure as `quality/<name>/mean` (for booleans, the share that is true),
     `quality/truncated/mean` from the field `truncated` of the events, and `quality/n`, the number
-    of measured completions. A mean is over the completions that have the measure, and is left out
-    if none has it. Completions that the policy of `attach` doesn't log are not included. If too
-    many batches are never closed, the oldest ones are discarded.
+    of measured completions. A mean covers the completions that have the measure, and is absent if
+    none has it. Completions that the policy of `attach` doesn't log are not included. If too many
+    batches are never closed, the oldest ones are discarded.
 
-    A measure that the event has already is kept, and counts. In the mean of `quality/correct`, a
-    completion without an answer isn't correct; without any answer in the batch, there is no mean.
+    A measure that the event already has is kept, and counts in the mean. In the mean of
+    `quality/correct`, a completion without an answer counts as wrong; if the batch has no answer at
+    all, there is no mean.
 
-    An event without an `answer` gets that field, too, if its text has an answer.
+    If the text has an answer but the event has no field `answer`, that field is added as well.
 
-    Events without such a text are left unchanged.
+    Events without the field `model_output` pass unchanged.
 
     Args:
         reasoning_tag: Name of the tags around the reasoning.
         answer_tag: Name of the tags around the answer.
         ngram: Words per n-gram for `quality/repetition`.
-        max_characters: Length of the beginning of a text on which words and n-grams are counted.
-            Length, format and answer always refer to the whole text, because the answer comes last.
+        max_characters: Words and n-grams are counted in this number of characters at the beginning
+            of a text. Length, format and answer always refer to the whole text, because the answer
+            comes last.
 
     Raises:
         ValueError: `ngram` or `max_characters` is not above 0.
@@ -124,7 +126,8 @@ class MeasureGenerations:
     def process_columns(self, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]] | None:
         """Add the measures to several `model_output` events.
 
-        None if they differ in which measures they get, and for `generation`, one of a batch.
+        None if the events don't all get the same measures, and for `generation` events, which come
+        singly.
         """
         if columns["event"][0] != "model_output" or "model_output" not in columns:
             return None

@@ -19,16 +19,16 @@ _CHECKED = frozenset(_CHECKED_TYPES)
 class RedactSecrets:
     """A processor that replaces secrets with `[redacted]`.
 
-    All texts of an event are searched for secrets of known forms (`ghp_…`) and for those that a
-    text assigns to a name (`password=…`), and the text of a field that is named like a secret
-    (`api_key`, `db.password`) is replaced. What a model wrote or read is data, and isn't altered:
+    It searches all texts of an event for secrets of known forms (`ghp_…`) and for those that a text
+    assigns to a name (`password=…`), and it replaces the text of a field that is named like a
+    secret (`api_key`, `db.password`). What a model wrote or read is data, and isn't altered:
     `MODEL_FIELDS` (`logflume.redaction.events`) in any event, and in a `model_output` all fields
-    but those that are named like a secret.
+    except those that are named like a secret.
 
-    Settings, command lines and exceptions are searched even without this processor.
+    Even without this processor, settings, command lines and exceptions are searched.
 
     Args:
-        events: Event types in which the texts of a model are searched as well.
+        events: Event types in which the texts that a model wrote or read are searched as well.
     """
 
     detachable = True
@@ -45,7 +45,7 @@ class RedactSecrets:
         return event_dict
 
     def process_columns(self, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
-        """Replace the secrets of several events, by column."""
+        """Replace the secrets in several events, by column."""
         event_type = columns["event"][0]
         for name, values in columns.items():
             if name not in RESERVED_FOR_PIPELINE and not _CHECKED.isdisjoint(map(type, values)):

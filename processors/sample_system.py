@@ -25,8 +25,8 @@ class SampleSystem:
 
     Args:
         interval_s: Time between two events, in seconds; the CPU percentages refer to this period.
-        run: The run, whose folder determines the disk for `disk_free_bytes`; by default the
-            working folder does.
+        run: The run. `disk_free_bytes` is that of the disk with the run's folder; without a run, of
+            the disk with the working folder.
 
     Raises:
         ValueError: `interval_s` is not above 0.

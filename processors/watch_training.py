@@ -24,10 +24,10 @@ _COMMON_TYPES = frozenset({int, float, str, bool, type(None), list, tuple})
 class WatchTraining:
     """A processor that logs an `alert` event when a training shows a problem.
 
-    It passes all events unchanged. Place it last, or before `aggregate_metrics` only: it reads the
-    fields of `flatten_rewards`, `measure_generations` and `inject_gpu_stats`. The same detectors
-    diagnose a recorded run (`logflume diagnose`); docs/diagnosis.md lists them, with what each of
-    them means and compares.
+    All events pass unchanged. Place the processor last, or directly before `aggregate_metrics`,
+    because it reads the fields of `flatten_rewards`, `measure_generations` and `inject_gpu_stats`.
+    The same detectors diagnose a recorded run (`logflume diagnose`); docs/diagnosis.md states what
+    each of them means and compares.
 
     An alert has the signal, its severity (which is the level of the event), a message with the
     numbers, the likely cause, what to try next, and the ids of completions that show it.
@@ -35,20 +35,20 @@ class WatchTraining:
     Each signal raises one alert. Once the problem has been absent for 100 reports and its metric
     has recovered, another alert, with `over_since`, says so, and the signal can be raised again.
     After each recurrence, the problem must be absent for three times as long. A report is one
-    event: with `logging_steps=10`, 50 reports are 500 steps. A trainer's `run_started` event begins
-    another training. Only rank 0 evaluates events. If a detector raises an exception, one warning
-    says so, and the others continue.
+    `training` event, together with the `reward` event of the same step: with `logging_steps=10`, 50
+    reports are 500 steps. A trainer's `run_started` event begins another training. Only rank 0 is
+    watched. If a detector raises an exception, one warning says so, and the others continue.
 
     Args:
         detectors: Options of detectors by signal, such as `{"entropy_collapse": {"share": 0.05}}`.
-        correctness: A part of the name of the reward function for correctness; None: one of the
-            usual names.
+        correctness: Part of the name of the reward function for correctness; None: one of the usual
+            names.
         truncation_rise: Short for the option `rise` of `reward_with_truncation`.
         variance_share: Short for `share` of `variance_collapse`.
         zero_signal_share: Short for `share` of `groups_without_signal`.
         dominating_share: Short for `share` of `dominating_function`.
         anti_correlation: Short for `correlation` of `anti_correlated_functions`.
-        run: The run that is logged; determines the rank.
+        run: The run, for its rank.
 
     Raises:
         ValueError: There is no such signal, or its detector has no such option.

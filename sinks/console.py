@@ -24,19 +24,19 @@ __all__ = ["ConsoleSink"]
 class ConsoleSink:
     """Shows the training on standard error, on rank 0 only; with `path`, writes a text log instead.
 
-    The console has one line for each training step, with the metrics that fit the terminal in
-    columns, evaluations, messages, warnings and alerts, and now and then a completion with its
-    rewards. Times are local. On a terminal it is coloured, unless `NO_COLOR` is set, and tqdm's
-    progress bars stay in place below it.
+    The console shows one line for each training step, with the metrics that fit the terminal in
+    columns; evaluations, messages, warnings and alerts; and now and then a completion with its
+    rewards. Times are local. On a terminal the text is coloured, unless `NO_COLOR` is set, and
+    tqdm's progress bars stay in place below it.
 
-    With `path`, each event is one line of a file: uncoloured, all fields, with date and time in
-    UTC.
+    With `path`, each event is one line of a file, without colours, with all fields and with date
+    and time in UTC.
 
-    Python itself prints an uncaught exception on standard error, so the line of its event omits the
-    traceback there. The file has all of it.
+    Because Python itself prints an uncaught exception on standard error, the console omits its
+    traceback. The file has the whole traceback.
 
     Args:
-        path: A text file; None prints to standard error.
+        path: A text file; None: standard error.
         completions: Interval in steps at which a completion is shown, beginning with the first;
             0: never. A file has all completions.
         run: The identity of the run, for its rank.
@@ -46,6 +46,7 @@ class ConsoleSink:
     """
 
     detachable = True
+    title = "text log"
     output = "file"
 
     def __init__(self, path: Path | None = None, completions: int = 50, *, run: RunInfo) -> None:

@@ -34,14 +34,14 @@ class CsvSink:
     """Writes one row per event under a fixed header, so the file stays rectangular.
 
     The header is `columns` if given, else the reserved names and the declared fields of the types
-    in `events`, such as `rewards/total` and `quality/correct`. Fields without a column are stored
-    as JSON in the last one, `extras`: name those of your own, such as `rewards/correctness`, in
-    `columns`, because they aren't known when the header is written. An existing file keeps its
-    header. Text that a spreadsheet would run as a formula is prefixed with an apostrophe; the exact
+    in `events`, such as `rewards/total` and `quality/correct`. The last column, `extras`, has all
+    other fields as JSON. To give fields of your own a column, such as `rewards/correctness`, name
+    them in `columns`: they aren't known when the header is written. An existing file keeps its
+    header. Text that a spreadsheet would run as a formula gets an apostrophe in front; the exact
     text is in the journal.
 
     A file that has reached `rotate_bytes` becomes `<name>.<number>.csv`, and a new one with the
-    same header follows. pandas and DuckDB read them all by the pattern `<name>*.csv`.
+    same header follows. The pattern `<name>*.csv` reads all of them in DuckDB.
 
     Args:
         path: The file; its folder is created.
@@ -55,6 +55,7 @@ class CsvSink:
     """
 
     detachable = True
+    title = "CSV"
     output = "file"
     threaded = True
 
@@ -103,7 +104,7 @@ class CsvSink:
         return scan_rows(path, self._columns, run)
 
     def own_files(self, path: Path, _run: RunInfo) -> list[Path]:
-        """Return the files that were written at a path: the rotated ones, and that itself."""
+        """Return the files that were written at a path: the rotated files, and the path itself."""
         return csv_files(path)
 
     def expect(self, events: Sequence[Event]) -> Iterator[ScannedEvent]:
@@ -112,7 +113,7 @@ class CsvSink:
             yield ScannedEvent((event["attempt"], event["seq"]), row_checksum(event))
 
     def flush(self) -> None:
-        """Check that the file is still there: a written row is readable at once."""
+        """Check that the file is still there. A row can be read as soon as it is written."""
         self._file.check()
 
     def close(self) -> None:

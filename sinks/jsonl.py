@@ -27,26 +27,27 @@ class JsonlSink:
     that has reached `rotate_bytes` becomes `<name>.<number>.jsonl.zst`, compressed on a thread of
     its own. DuckDB reads `events*.jsonl*` directly.
 
-    What was written survives the end of any process, but not the loss of the machine: the system
-    writes it to the disk some seconds later. With `fsync_interval_s` it is there at most that much
-    later, plus a quarter of it and the duration of `fsync`. The sink calls `fsync` on the thread
-    that writes, never on one of the training.
+    Written events survive the end of any process, but not necessarily that of the machine: the
+    system writes them to the disk some seconds later. With `fsync_interval_s`, they are on the disk
+    at most that much later, plus a quarter of it and the duration of `fsync`. The sink calls
+    `fsync` on the thread that writes, never on one of the training.
 
     A failed `fsync` is a fault. It is not repeated, because the system may have discarded what it
-    could not write, and would report success: what was written since the last successful `fsync`
-    counts as a `loss`.
+    could not write, and would then report success. Everything written since the last successful
+    `fsync` counts as a `loss`.
 
     Args:
         path: The file; its folder is created.
         rotate_bytes: Size in bytes at which a new file is started.
-        fsync_interval_s: Call `fsync` at most this often, in seconds, if something new was written;
-            also before rotating and at the end. None: never.
+        fsync_interval_s: Interval in seconds at which `fsync` is called if something new was
+            written; it is also called before rotating and at the end. None: never.
 
     Raises:
         ValueError: `rotate_bytes` or `fsync_interval_s` is not above 0.
     """
 
     detachable = True
+    title = "journal"
     output = "file"
     journal = True
 
@@ -72,7 +73,7 @@ class JsonlSink:
 
     @property
     def loss(self) -> str | None:
-        """What another process has removed, or `fsync` has failed for; None if nothing."""
+        """What another process has removed, or a failed `fsync` may have lost; None if nothing."""
         if self._unsafe_bytes:
             return f"fsync failed: {self._unsafe_bytes:,} bytes may not survive a power failure"
         return self._file.loss
@@ -100,10 +101,10 @@ class JsonlSink:
         return read_batches(self._rotation.files, run, first)
 
     def flush(self) -> None:
-        """Check that the file is still there: a written batch is readable at once.
+        """Check that the file is still there. A batch can be read as soon as it is written.
 
         Raises:
-            OSError: It was time for an `fsync`, which failed.
+            OSError: An `fsync` was due, and failed.
         """
         self._file.check()
         if time.monotonic() - self._synced_at_s >= (self._fsync_interval_s or inf):

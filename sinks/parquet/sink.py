@@ -52,25 +52,27 @@ class ParquetSink:
     `timestamp` is an instant (microseconds, UTC). Values that fit no column are in `extras`.
 
     `write` buffers events in memory. They become a part at each `flush`, and at the next `write`
-    once the buffer holds `rotate_events` or 64 MB of one type, or 256 MB of all types. A part
-    that is due is written before the batch is accepted. If that fails, on a full disk for
-    example, the batch is rejected and can be sent again, and the buffered events are kept. So no
-    event is lost, duplicated or partly visible, and memory stays bounded.
+    once the buffer holds `rotate_events` or 64 MB of one type, or 256 MB of all types. A part that
+    is due is written before the batch is accepted. If that fails, on a full disk for example, the
+    batch is rejected and can be sent again, and the buffered events are kept. No event is therefore
+    lost, duplicated or partly visible, and memory stays bounded.
 
     Args:
-        path: The folder, created if missing. Parts and columns of earlier attempts are kept;
-            stale files that a crash has left there are removed.
+        path: The folder, created if missing. Parts and columns of earlier attempts are kept; stale
+            files are removed.
         rotate_s: Interval in seconds at which the pipeline flushes. Plain readers of the parts may
             lag behind by this much. None: 10 on the first rank of a machine, and 60 on the others,
-            which write fewer, larger parts: a run of many ranks is limited by its number of files.
+            which write fewer and larger parts, because the number of files limits a run of many
+            ranks.
         rotate_events: Number of events of one type that make a part.
-        run: The identity of the run. Its attempt is used for events without one.
+        run: The identity of the run. Events without an attempt get its attempt.
 
     Raises:
         OSError: The folder can't be created or read.
     """
 
     detachable = True
+    title = "Parquet"
     output = "folder"
     threaded = True
 
@@ -112,7 +114,7 @@ class ParquetSink:
 
     @property
     def unwritten(self) -> int:
-        """Events that wait in memory for their part."""
+        """Number of events in memory that are in no part yet."""
         return sum(table.rows for table in self._tables.values())
 
     @property
@@ -145,7 +147,7 @@ class ParquetSink:
             yield ScannedEvent(position, event_checksum(event), folder_name(event["event"]))
 
     def own_files(self, path: Path, run: RunInfo) -> Iterator[Path]:  # noqa: ARG002
-        """Yield the parts in a folder: only one writer uses it."""
+        """Yield the parts in a folder, which only one writer uses."""
         for event_type in list_tables(path):
             for part in list_parts(path / event_type):
                 yield path / event_type / part.name

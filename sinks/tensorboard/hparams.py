@@ -21,14 +21,13 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
     SessionStartInfo,
 )
 
-from logflume.events.trainer_names import main_hyperparameters
+from logflume.events.trainer_names import hyperparameters_of, main_hyperparameters
 from logflume.protocols import Event
 
 from .summaries import plugin_metadata
 
 __all__ = ["Session", "session_end"]
 
-_PREFIX = "hyperparameters/"
 _TRAINER = "training"
 _MAX_CHOSEN = 6
 _METRICS = (
@@ -84,20 +83,20 @@ class Session:
         return replace(self, _hyperparameters=known, _tags=set(self._tags))
 
     def start(self, event: Event, wall_time_s: float) -> None:
-        """Add the hyperparameters of a `run_started` event; earlier values take precedence."""
-        own = {
-            name.removeprefix(_PREFIX): value
-            for name, value in event.items()
-            if name.startswith(_PREFIX) and value is not None
-        }
+        """Add the hyperparameters of a `run_started` event; the trainer's event follows the user's.
+
+        Where the two differ, the value is the trainer's: the run is made with it.
+        """
+        own = hyperparameters_of(event)
         if own.get("eval_strategy", "no") != "no":
             self._is_evaluated = True
         if event.get("logger") == _TRAINER:
-            own = main_hyperparameters(own, _MAX_CHOSEN)
+            known = {name: own[name] for name in self._hyperparameters if name in own}
+            own = {**main_hyperparameters(own, _MAX_CHOSEN), **known}
         if own:
             self._started_s = self._started_s or wall_time_s
         for name, value in own.items():
-            self._hyperparameters.setdefault(name, _supported_value(value))
+            self._hyperparameters[name] = _supported_value(value)
 
     def end_step(self, tags: Iterable[str]) -> bytes:
         """Return the session as a serialized `Summary` if its metrics are known; else nothing.

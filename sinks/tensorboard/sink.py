@@ -1,4 +1,4 @@
-"""The class `TensorBoardSink`, which writes the records of a step once it is over.
+"""The class `TensorBoardSink`, which writes the records of a step once the step is over.
 
 Neither torch nor TensorFlow is imported. TensorBoard itself is imported with the first instance:
 with `worker: process` the training process only reads the options of this class and never imports
@@ -29,15 +29,15 @@ _RETRY_S = 1.0
 class TensorBoardSink:
     """Writes an event file for TensorBoard, a new one for each process.
 
-    TensorBoard stores numbers as float32, and by default shows a sample of long curves
-    and of the texts (`tensorboard --samples_per_plugin=scalars=0,text=0` shows all).
-    An event without a step is shown at the last step seen. Several events of one step are one
-    point, by the same rules as in `metrics()` (`logflume.values.aggregates`), so a step is written
-    once it is over: with the first event of another step, by `flush`, or at the end.
+    TensorBoard stores numbers as float32, and by default shows a sample of long curves and of the
+    texts (`tensorboard --samples_per_plugin=scalars=0,text=0` shows all). An event without a step
+    appears at the last step seen. Several events of one step are one point, by the same rules as in
+    `metrics()` (`logflume.values.aggregates`). A step is therefore written once it is over: with
+    the first event of another step, by `flush`, or at the end.
 
     Images (`logflume.Image`), histograms (`logflume.Histogram`, large arrays) and tables (data
-    frames) are shown, too: of each field, the last one of a step, and up to four images of up to 16
-    MB.
+    frames) appear, too: for each field, the last value of a step, with up to four images of up to
+    16 MB each.
 
     The file is created with the first record: TensorBoard's Python reader abandons a file once it
     finds a later one, so a process that has nothing to show must not create one.
@@ -49,6 +49,7 @@ class TensorBoardSink:
     """
 
     detachable = True
+    title = "TensorBoard"
     output = "folder"
 
     def __init__(self, path: Path, *, texts_per_step: int = 4, run: RunInfo) -> None:
@@ -63,7 +64,7 @@ class TensorBoardSink:
 
     @property
     def flush_every_s(self) -> float:
-        """Practically never, because a flush ends the step; soon after one that failed."""
+        """Practically never, because a flush ends the step; soon, after a flush that failed."""
         return _RETRY_S if self._fails_to_flush else _NEVER_S
 
     @property
@@ -82,9 +83,9 @@ class TensorBoardSink:
         )
 
     def write(self, events: Sequence[Event]) -> None:
-        """Append the steps that are over. When this returns, readers see them.
+        """Append the steps that are over. Readers see them when this returns.
 
-        A kill loses no event: those that are not in the file are added when the run is continued.
+        A kill loses no event: continuing the run adds those that are not in the file.
 
         Raises:
             OSError: Nothing of the batch was written; it can be sent again.

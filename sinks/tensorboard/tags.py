@@ -24,13 +24,12 @@ have the numbers of the `evaluation`, which are the trainer's.
 The texts of `model_output` have the tags `model_output/<k>`, k from 0, or `eval/model_output/<k>`.
 The reserved names of an event (`seq`, `step` …) have no tag. Nor do counters and other numbers
 whose curve is meaningless (`num_tokens`, `global_step`, `rewards/*/n`), and the numbers of event
-types that are texts, lists or reports: `model_output`, `tokens`, `run_started`, `run_finished`,
-`summary`, `message`, `pipeline`, `exception`, `alert` (whose values are of different metrics).
+types that are texts, lists or reports (`has_curves` in `logflume.events.catalogue`).
 """
 
 from __future__ import annotations
 
-from logflume.events.catalogue import CATALOGUE
+from logflume.events.catalogue import CATALOGUE, has_curves
 from logflume.events.reserved import RESERVED_NAMES
 
 __all__ = ["BY_SECOND", "mode_tag", "prefix_of", "tag_of"]
@@ -40,19 +39,6 @@ BY_SECOND = "system_by_second"
 
 _WITHOUT_MODE = frozenset({"system", BY_SECOND, "checkpoint"})
 _WITHIN_MODE = frozenset({"generation", "rank", "reward"})
-_WITHOUT_TAGS = frozenset(
-    {
-        "model_output",
-        "tokens",
-        "run_started",
-        "run_finished",
-        "summary",
-        "message",
-        "pipeline",
-        "exception",
-        "alert",
-    }
-)
 _NOT_DRAWN = frozenset(
     {
         "epoch",
@@ -86,7 +72,7 @@ def tag_of(event_type: str, mode: str | None, field: str) -> str | None:
     >>> tag_of("reward", "eval", "rewards/correctness/mean")
     'eval/rewards/correctness/mean'
     """
-    if field in RESERVED_NAMES or event_type in _WITHOUT_TAGS or not _is_drawn(event_type, field):
+    if field in RESERVED_NAMES or not has_curves(event_type) or not _is_drawn(event_type, field):
         return None
     if event_type == "reward" and field.startswith("rewards/"):
         return mode_tag(mode, field)

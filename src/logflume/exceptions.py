@@ -9,7 +9,7 @@ LogflumeError
 └── MissingExtraError    a package of an extra is not installed; the message has the command
 ```
 
-They are raised by `initialize()`, `open_run()`, `attach()` and the command line. Log calls raise
+`initialize()`, `open_run()`, queries, `attach()` and the command line raise them. Log calls raise
 none of them.
 """
 
@@ -44,8 +44,8 @@ class QueryError(LogflumeError):
 class ArgumentError(QueryError):
     """An argument of a query has a value that can't be used.
 
-    The message has the form of the call, `prompts: order='x': …`. The command line writes the same
-    with its option: `--order x: …`.
+    The message names the argument as in the call: `prompts: order='x': …`. The command line names
+    its own option instead: `--order x: …`.
 
     Args:
         query: The name of the query; empty if several have the argument.

@@ -1,7 +1,8 @@
 """Protocols of processors and sinks, and types of events.
 
-A component is either registered in the entry-point groups `logflume.processors` and
-`logflume.sinks` and configured by name, or passed to `initialize()` as an object.
+A component is registered in one of the entry-point groups `logflume.processors` and
+`logflume.sinks` and configured by its name, or configured as `package.module:Name`, or passed to
+`initialize()` as an object.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ Event: TypeAlias = Mapping[str, Any]
 """A finished event: flat, with the reserved names first and then its fields.
 
 Values are `None`, `bool`, `int`, `float` (also NaN and infinities), `str`, `list[float | None]` or
-`list[str | None]`. The only exception is the mapping `nonfinite`, present only in events with a NaN
-or an infinity. A sink must not modify an event, because all sinks share the same object.
+`list[str | None]`. The only exception is the mapping `nonfinite` of events that have a NaN or an
+infinity. A sink must not modify an event, because all sinks share the same object.
 """
 
 
@@ -49,10 +50,10 @@ Position: TypeAlias = tuple[int, int]
 class Processor(Protocol):
     """A callable of the processor chain, with structlog's signature.
 
-    Raising `structlog.DropEvent` drops the event. Values are plain values: numbers, text, lists,
-    mappings. Tensors and arrays are converted before the chain runs.
+    The values of an event are plain: numbers, text, lists, mappings. Tensors and arrays are
+    converted before the chain runs. To drop an event, raise `structlog.DropEvent`.
 
-    The optional attribute `event_types`, a set, list or tuple, limits the event types for which the
+    The optional attribute `event_types`, a set, list or tuple, names the event types for which the
     processor is called. If it is missing or None, the processor is called for every event.
 
     `detachable = True` declares that the processor doesn't depend on the training process. With
@@ -65,18 +66,18 @@ class Processor(Protocol):
 
 @runtime_checkable
 class ClosableProcessor(Processor, Protocol):
-    """A processor with state to release, such as the events of a window or a thread."""
+    """A processor with something to release at the end, such as a thread or held-back events."""
 
     def close(self) -> Iterable[EventDict]:
-        """Release resources and return held-back events, which the rest of the chain processes."""
+        """Release resources, and return held-back events for the rest of the chain."""
 
 
 @runtime_checkable
 class ColumnProcessor(Processor, Protocol):
     """A processor that also takes events by column: a batch of completions, for example.
 
-    Such a batch stays columns up to the sinks if all processors that are called for its event type
-    are of this protocol. The result is the same as that of a call for each event.
+    Such a batch stays in columns up to the sinks if all processors that are called for its event
+    type have this protocol. The result must be the same as that of a call for each event.
     """
 
     def process_columns(self, columns: dict[str, Sequence[Any]], /) -> Any:
@@ -86,7 +87,7 @@ class ColumnProcessor(Processor, Protocol):
             columns: The values of each field, one for each event. The events have the same names,
                 and the same `logger`, `level` and `event`. Replace columns; don't modify them.
 
-        Raising, or returning None, must come before any change of the processor's own state.
+        Before it raises or returns None, the processor must not change its own state.
         """
 
 
@@ -97,24 +98,28 @@ class Sink(Protocol):
     `write` either accepts a batch completely or raises. After an error, the pipeline retries the
     same batch, so a failed `write` should leave no part of the batch behind.
 
-    The pipeline calls `flush` every second, or at the interval in seconds in the sink's attribute
-    `flush_every_s`. A sink that keeps events in memory between `write` and `flush` has an attribute
-    `unwritten`, the number of events that are in no file yet: they don't count as written. A
-    sink that notices that another process removed part of its output describes the loss in the
-    attribute `loss`, a text or None: it is reported once, and the run isn't complete. A
-    constructor parameter `run` receives the run's identity
-    (`logflume.runs.info.RunInfo`). The class attribute `threaded = True` gives the sink a
-    thread of its own. `detachable = True` has the same meaning as for a `Processor`. `output`
-    states what the option `path` names, `"file"` or `"folder"`: anything else there is an error.
-    The folder that contains it is created before the sink.
+    The pipeline calls `flush` every second, or at the interval that the sink's attribute
+    `flush_every_s` states, in seconds. A constructor parameter `run` receives the run's identity
+    (`logflume.run.RunInfo`). These attributes are optional:
+
+    - `unwritten`: the number of events that the sink keeps in memory between `write` and `flush`.
+      They are in no file yet, so they don't count as written.
+    - `loss`: what another process has removed of the sink's output, as a text; None if nothing. A
+      loss is reported once, and the output doesn't count as complete.
+    - `threaded = True`, on the class: the sink has a thread of its own.
+    - `detachable = True`: as for a `Processor`.
+    - `output`: what the option `path` names, `"file"` or `"folder"`; anything else at this path is
+      an error. The folder that contains it is created before the sink.
+    - `title`, on the class: what the line at the start of a run calls the output, such as `CSV`;
+      without it, the type in the configuration.
     """
 
     def write(self, events: Sequence[Event]) -> None:
         """Write one batch, in order.
 
         Args:
-            events: The events. Those of one type may come as an `EventColumns`
-                (`logflume.values.columnar`), from which a sink can take the columns.
+            events: The events. Events of one type may come as an `EventColumns`
+                (`logflume.values.columnar`), whose columns a sink can read directly.
         """
 
     def flush(self) -> None:
@@ -126,7 +131,7 @@ class Sink(Protocol):
 
 @runtime_checkable
 class RebuildableSink(Sink, Protocol):
-    """A sink that can list its events, so that missing ones are added from the journal.
+    """A sink that can list its events, so that it gets missing ones from the journal.
 
     When a run is continued, the sink gets its missing events of earlier attempts through `write`,
     before any event of the new attempt. Events are missing after a crash, after a fault that lasted
@@ -145,11 +150,12 @@ class ScannedEvent(NamedTuple):
     """An event that a scan finds in an output.
 
     Attributes:
-        position: The event's position; None where an output doesn't store it. Of such events only
-            the number is compared with the journal.
+        position: The event's position; None if the output doesn't store positions. Then only the
+            number of events is compared with the journal.
         checksum: A checksum of the content without `attempt` and `seq`; None: only the presence of
-            the event is compared.
-        location: The file or folder within the output, such as `training`; empty for the output.
+            the event is checked.
+        location: The file or folder within the output, such as `training`; empty for the output
+            itself.
     """
 
     position: Position | None
@@ -177,7 +183,7 @@ class ScanFault(NamedTuple):
         what: What is wrong, such as `torn last row`.
         kind: What it means.
         affected: The number of affected rows, lines or bytes.
-        location: As that of a `ScannedEvent`.
+        location: As in a `ScannedEvent`.
     """
 
     what: str
@@ -196,8 +202,9 @@ class ScannableSink(Sink, Protocol):
       of one attempt, were written to an empty output. Without it, all events are expected, with
       the checksum that `logflume.values.event_checksum.event_checksum` returns for an event.
     - `own_files(path, run)` yields the files that the sink has written for the run: those in a
-      folder, or a file and the rotated ones next to it. `logflume replay` keeps all others. Without
-      it, all files of a folder are the sink's, and nothing next to a file.
+      folder, or a file and the rotated files next to it. `logflume replay` keeps all others.
+      Without this method, all files in a folder count as the sink's, and no files next to a file
+      do.
     - `compact()` merges what can be merged, for `logflume compact`.
     """
 
@@ -205,8 +212,8 @@ class ScannableSink(Sink, Protocol):
         """Yield the events of a run and rank in an output, and its faults, changing nothing.
 
         Args:
-            path: The output; it may be missing. It isn't that of the sink itself, which has the
-                same options and is never written to.
+            path: The output; it may be missing. It need not be the sink's own `path`: the sink has
+                the options of the one that wrote the output, and is never written to.
             run: The run and rank.
 
         Raises:
@@ -228,7 +235,7 @@ class Journal(Sink, Protocol):
     def read(self, run: RunInfo, first: Position) -> Iterator[list[Event]]:
         """Yield the events of a run and rank in order, starting at `first`, in small batches.
 
-        Safe to call from any thread, also while another one writes. A batch may be empty, so that
+        Safe to call from any thread, even while another one writes. A batch may be empty, so that
         the reader can do other work in between. NaN and infinities are restored.
         """
 

@@ -47,7 +47,7 @@ def capture_events(*processors: Any, **config: Any) -> Iterator[list[Event]]:
         config: Additional keys of the configuration.
 
     Yields:
-        The events of the block. The list is complete after the block, and within it after
+        The events of the block. The list is complete after the block; within the block, after
         `logflume.flush()`.
 
     Example:

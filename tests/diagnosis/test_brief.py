@@ -32,6 +32,24 @@ def test_what_a_brief_contains(tmp_path: Path) -> None:
     assert count_tokens(text) <= MAX_TOKENS
 
 
+def curves_of(folder: Path) -> list[str]:
+    """Return the names of the curves of a brief, in order."""
+    text = make_brief(logflume.open_run(folder))
+    return [line.split(": ")[0] for line in text.split("\n- ")[1:]]
+
+
+def test_the_curves_that_a_brief_has(tmp_path: Path) -> None:
+    """Known metrics under any of their names, each once; of a reward function, only its mean."""
+    fields = {"train/loss": 1.0, "actor/grad_norm": 1.0, "mine": 1.0, "rewards/format/std": 0.1}
+    reward = {"rewards/total/mean": 0.5, "reward": 0.5, "rewards/format": 0.5}
+    evaluated = {"event": "evaluation", "step": 2, "mode": "eval", "reward/mean": 0.5, "runtime": 1}
+    training = [{"event": "training", "step": n, **fields, **reward} for n in range(3)]
+    folder = record(tmp_path, [*training, evaluated])
+
+    expected = ["reward", "train/loss", "actor/grad_norm", "rewards/format", "eval reward/mean"]
+    assert expected == curves_of(folder)
+
+
 @pytest.mark.parametrize("max_tokens", [50, 300, MAX_TOKENS])
 def test_the_limit_holds_whatever_the_run_contains(tmp_path: Path, max_tokens: int) -> None:
     """Long names, many functions and long texts are cut, and a line says so."""

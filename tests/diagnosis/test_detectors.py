@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from logflume.diagnosis.completion_measures import FIELDS, Completions
 from logflume.diagnosis.detector import Detector
 from logflume.diagnosis.detectors import DETECTORS
 from logflume.diagnosis.finding import SEVERITIES
+from logflume.diagnosis.reward_batches import measure_reward_batch
 from logflume.diagnosis.watch import Diagnosis
 from logflume.events.metric_names import METRIC_NAMES, find_metric
 from tests.diagnosis import short_runs
@@ -153,17 +155,21 @@ def test_a_detector_explains_itself(detector: type[Detector]) -> None:
         assert f"{option}: " in documentation
 
 
+def measures_of_a_batch() -> set[str]:
+    """Return the names of all measures of a batch of completions and of its rewards."""
+    completions = Completions()
+    for tokens in (100, 200):
+        event: dict[str, Any] = {"step": 1, "group": 0, "policy_version": 0, "tool_calls": 1}
+        event |= {"model_output": "the text", "completion_tokens": tokens, "rewards/total": tokens}
+        completions.add([event.get(name) for name in FIELDS])
+    rewards = {"rewards/a": [0.0, 1.0, 0.0, 1.0], "rewards/b": [1.0, 0.0, 0.0, 1.0]}
+    return {*completions.close_batch(), *measure_reward_batch(rewards)}
+
+
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.signal)
 def test_each_metric_has_names(detector: type[Detector]) -> None:
     """A detector reads metrics of the table of names, or what is computed for it."""
-    computed = {
-        "looping",
-        "duplicates",
-        "correlation",
-        "variance_share",
-        "rollouts/truncated",
-        "rollouts/tool_failures",
-    }
+    computed = measures_of_a_batch()
     for metric in detector.reads:
         name = metric.removeprefix("eval/")
         assert name in METRIC_NAMES or name in computed or name.startswith("machine/")

@@ -11,7 +11,10 @@ import duckdb
 import pytest
 
 import logflume
+from logflume.importing.source import SourceFormat
 from tests.importing.importer import SAMPLES
+
+PAGE = Path(__file__).parents[2] / "docs" / "maintenance.md"
 
 
 def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -56,6 +59,18 @@ def test_json(tmp_path: Path) -> None:
         },
         "left_out": {},
     } == json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", SourceFormat)
+def test_each_format_can_be_named(name: str, tmp_path: Path) -> None:
+    """The option `--format` has each format, and so do the page and the error about a source."""
+    (tmp_path / "empty").touch()
+    done = run(tmp_path, "empty", "--format", name)
+    assert 1 == done.returncode  # not 2, as for an option that is wrong
+    assert "Invalid value" not in done.stderr
+
+    assert f"`{name}`" in PAGE.read_text(encoding="utf-8").partition("## Logs of other tools")[2]
+    assert name in run(tmp_path, "empty").stderr.partition("--format")[2]
 
 
 def test_a_run_is_never_overwritten(tmp_path: Path) -> None:

@@ -166,6 +166,42 @@ def test_the_start_and_end_lines(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert f"logflume show {tmp_path}/r`" in following
 
 
+class Table:
+    """A sink with an output of its own."""
+
+    title = "table"
+
+    def write(self, events: Any) -> None:
+        """Do nothing."""
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Odd(Table):
+    title = None  # type: ignore[assignment]  # as a mistaken sink may have it
+
+
+def test_what_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The start line has the outputs by the titles of their sinks, or by the names of these."""
+    sinks = {
+        **CONSOLE["sinks"],
+        "csv": {"path": "{dir}/{run}/outputs.csv"},
+        "log": {"type": "console", "path": "{dir}/{run}/run.log"},
+        "named": {"type": "tests.runtime.test_description:Table"},
+        "mine": Table(),
+        "odd": Odd(),
+    }
+    logflume.initialize({"sinks": sinks, "root": {"sinks": [*sinks]}}, dir=tmp_path, run="r")
+    logflume.shutdown()
+
+    _, text = capsys.readouterr().err.split("logflume: records ")
+    assert text.startswith("journal, CSV, text log, table, odd; times are ")
+
+
 @pytest.mark.parametrize("worker", ["thread", "process"])
 def test_one_duration(worker: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The end line has the duration of `run_finished`; the run begins with `run_started`."""

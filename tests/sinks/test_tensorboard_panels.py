@@ -159,10 +159,11 @@ def started(**hyperparameters: Any) -> dict[str, Any]:
 
 
 def test_hyperparameters(tmp_path: Path) -> None:
-    """Hyperparameters keep their types, and the first ones logged apply to the run."""
+    """Hyperparameters keep their types, and what is reported last applies to the run."""
     values = {"lr": 1e-5, "steps": 10, "bf16": True, "optim": "adamw", "betas": [0.9, 0.99]}
     training = {"event": "training", "loss": 1.0}
-    reader = write(tmp_path, started(), started(**values, x=None), started(lr=1.0), training)
+    first = started(**{**values, "lr": 1.0}, x=None)
+    reader = write(tmp_path, started(), first, started(lr=values["lr"]), training)
 
     found, metrics = session(reader)
     assert values | {"betas": "[0.9, 0.99]"} == found
@@ -171,7 +172,7 @@ def test_hyperparameters(tmp_path: Path) -> None:
 
 
 def test_chosen_hyperparameters(tmp_path: Path) -> None:
-    """Of a trainer's hyperparameters six are shown, and all that the user gives."""
+    """Of a trainer's hyperparameters six are shown, and all that the user gives, as it has them."""
     many = {
         "bf16": True,
         "logging_steps": 1,
@@ -187,7 +188,9 @@ def test_chosen_hyperparameters(tmp_path: Path) -> None:
     trainer = started(**many) | {"logger": "training"}
     reader = write(tmp_path, own, trainer, {"event": "training", "reward": 1.0, "loss": 0.0})
 
-    assert {"mine", "logging_steps", *list(many)[2:8]} == set(session(reader)[0])
+    shown = session(reader)[0]
+    assert {"mine", "logging_steps", *list(many)[2:8]} == set(shown)
+    assert many["logging_steps"] == shown["logging_steps"]
 
 
 @pytest.mark.parametrize(

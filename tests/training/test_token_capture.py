@@ -297,7 +297,7 @@ def test_rows_in_another_order(tmp_path: Path) -> None:
         trainer.train()
     (problem,) = run.events("generation")["problem"].to_pylist()
 
-    assert "some rows have other tokens than were scored" in problem
+    assert "the tokens of some rows are not those that were scored" in problem
     assert {None} == {row["logprob"] for row in run.tokens().to_pylist()}
     assert None not in run.tokens()["piece"].to_pylist()
 

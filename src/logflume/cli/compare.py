@@ -59,8 +59,8 @@ def compare(
 ) -> None:
     """Compare runs: the settings that differ, and the last value of each metric.
 
-    The columns on the right, as far as they fit, are the difference between the last run and the
-    first one, and the best value of each run.
+    If there is room, columns on the right show the difference between the last run and the first
+    one, and the best value of each run.
 
     Example: logflume compare logs/20261123-141502-a1b2 latest --metric 'eval/*'
     """

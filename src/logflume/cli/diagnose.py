@@ -30,8 +30,8 @@ def diagnose(
 ) -> None:
     """Diagnose a training: what goes wrong, the likely cause, what to try, and completions.
 
-    The detectors are those of `watch_training`, with the options recorded in the run. They are
-    listed in docs/diagnosis.md. Alerts that you logged yourself are listed with the findings.
+    It uses the detectors of `watch_training`, with the options recorded in the run;
+    docs/diagnosis.md describes them. Alerts that you logged yourself are among the findings.
 
     Example: logflume diagnose latest
 

@@ -23,8 +23,8 @@ def doctor(
     outside: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A sink file outside of the run's folder to include; may be repeated. Others are "
-            "left alone.",
+            help="A sink file outside the run's folder to include; may be repeated. Other files "
+            "outside it are left alone.",
             show_default=False,
         ),
     ] = None,
@@ -33,8 +33,8 @@ def doctor(
 ) -> None:
     """Check every file of a run against its journal. The exit status is 1 if there are issues.
 
-    Without --fix, nothing is changed. With it, torn last lines are removed, sink files are made to
-    match the journal, and stale files are deleted; the issues that it lists could not be repaired.
+    Without --fix, it changes nothing. With --fix, it removes torn last lines, makes sink files
+    match the journal, and deletes stale files; it lists only the issues that it could not repair.
 
     Example: logflume doctor latest
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 __all__ = ["import_source"]
 
+_Format: TypeAlias = Literal["trainer_state", "tensorboard", "jsonl", "csv"]
+"""The members of `SourceFormat`, whose module takes too long to import for `--help`."""
+
 
 def import_source(
     source: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
     format: Annotated[  # noqa: A002 - the option's name
-        Literal["trainer_state", "tensorboard", "jsonl", "csv"] | None,
+        _Format | None,
         typer.Option(help="The format; detected from the content by default."),
     ] = None,
     dir: Annotated[  # noqa: A002 - the option's name
@@ -33,8 +36,8 @@ def import_source(
     Reads `trainer_state.json` of transformers and TRL (the newest one in a
     folder of checkpoints), TensorBoard event files or folders of them, and
     W&B histories as JSON Lines or CSV. The run can then be shown, queried
-    and replayed like any other. The number of items that can't be imported
-    is printed to standard error.
+    and replayed like any other. Lines on standard error count the items
+    that can't be imported.
 
     Example: logflume import outputs/my-grpo/checkpoint-200 --run my-grpo
     """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from logflume.cli.base import Mode
 from logflume.cli.metric_rules import EVALUATION, better_values, position
+from logflume.events.catalogue import has_curves
 from logflume.exceptions import QueryError
 
 if TYPE_CHECKING:
@@ -21,23 +22,8 @@ _FIRST_TYPES = ("training", "evaluation", "reward", "generation")
 
 _UNPREFIXED = ("training", "evaluation")
 
-_NO_METRICS = frozenset(
-    {
-        "model_output",
-        "tokens",
-        "rank",  # `run.ranks()` compares them
-        "run_started",
-        "run_finished",
-        "message",
-        "exception",
-        "pipeline",
-        "alert",
-        "checkpoint",
-        "summary",
-        "system",
-    }
-)
-"""Types that have no metrics of steps."""
+_WITHOUT_SUMMARY = frozenset({"rank", "system"})
+"""Types whose curves are of a rank or a machine: `run.ranks()` and the page compare them."""
 
 _MAX_LISTED = 12
 
@@ -129,7 +115,7 @@ def _explain_missing(pattern: str, names: Sequence[str]) -> str:
 
 def _read(run: Run) -> Iterator[tuple[str, list[Point]]]:
     """Yield the points of each metric by its name, those of the trainer's own metrics first."""
-    types = [name for name in run.types() if name not in _NO_METRICS]
+    types = [name for name in run.types() if has_curves(name) and name not in _WITHOUT_SUMMARY]
     ordered = [*(t for t in _FIRST_TYPES if t in types), *sorted(set(types) - {*_FIRST_TYPES})]
     table = run.metrics(wide=True, events=ordered)
     columns = {name: table.arrow[name].to_pylist() for name in table.column_names}

@@ -68,10 +68,10 @@ def outputs(
             show_default=False,
         ),
     ] = None,
-    worst: Annotated[int | None, typer.Option(min=1, help="Only this many, worst first.")] = None,
-    best: Annotated[int | None, typer.Option(min=1, help="Only this many, best first.")] = None,
+    worst: Annotated[int | None, typer.Option(min=1, help="Only the N worst, worst first.")] = None,
+    best: Annotated[int | None, typer.Option(min=1, help="Only the N best, best first.")] = None,
     last: Annotated[
-        int, typer.Option("--last", "-n", min=1, help="Only this many, the last ones.")
+        int, typer.Option("--last", "-n", min=1, help="Only the last N.")
     ] = _DEFAULT_COUNT,
     correct: Annotated[
         bool | None, typer.Option("--correct/--wrong", help="Only correct, or only wrong answers.")

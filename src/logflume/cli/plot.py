@@ -45,7 +45,7 @@ def plot(
 ) -> None:
     """Draw metrics of a run, or of several ('logs/*'), as curves: one chart for each metric.
 
-    The values of the training and of evaluations are separate curves of the same chart.
+    The training and its evaluations are separate curves in the same chart.
 
     Example: logflume plot latest loss 'rewards/*/mean'
     """

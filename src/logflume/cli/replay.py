@@ -22,8 +22,8 @@ def replay(
     to: Annotated[
         str,
         typer.Option(
-            help="Kinds of outputs, separated by commas: csv, parquet, tensorboard, "
-            "console (the log file), jsonl (only with --out)."
+            help="Types of sinks, separated by commas, such as csv,parquet: any with a path that "
+            "the run has. console is the text log; jsonl, the journal, is only for --out."
         ),
     ],
     out: Annotated[

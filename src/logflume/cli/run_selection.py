@@ -7,18 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from logflume.cli.base import parse_where
+from logflume.cli.run_columns import RUN_COLUMNS
 from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
 
 __all__ = ["select_runs", "sort_runs"]
-
-_SHORT_NAMES = {
-    "step": "last_step",
-    "reward": "last_reward",
-    "took": "duration_s",
-    "size": "size_bytes",
-}
-"""The headings of the list that differ from the names in its JSON."""
 
 
 def select_runs(
@@ -79,8 +72,8 @@ def _check_known(option: str, value: str, known: set[str]) -> None:
 def _row(run: dict[str, Any]) -> dict[str, Any]:
     """Return the values by which a run can be selected, by name."""
     own = {name: value for name, value in run.items() if name not in ("hyperparameters", "tags")}
-    short = {name: run[long] for name, long in _SHORT_NAMES.items()}
-    row = {**run["hyperparameters"], **short, **own, "tags": ", ".join(run["tags"])}
+    by_heading = {column.heading: run[column.name] for column in RUN_COLUMNS}
+    row = {**run["hyperparameters"], **by_heading, **own, "tags": ", ".join(run["tags"])}
     return {n: v.isoformat() if isinstance(v, datetime) else v for n, v in row.items()}
 
 

@@ -22,13 +22,13 @@ from logflume.cli.printing import (
     UNLIMITED_WIDTH,
     cell,
     console,
-    duration_text,
     echo,
     print_json,
     print_table,
     size_text,
 )
 from logflume.cli.progress import progress
+from logflume.cli.run_columns import HYPERPARAMETER_PRIORITY, RUN_COLUMNS
 from logflume.cli.run_selection import select_runs, sort_runs
 from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparameters
 from logflume.exceptions import RunError
@@ -46,11 +46,6 @@ MAX_HYPERPARAMETERS = 5
 """Columns of hyperparameters in the list."""
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
-
-_COLUMNS = frozenset(
-    {"run", "status", "started", "took", "step", "reward", "size", "tags", "notes"}
-    | {"folder", "attempt", "duration_s", "last_step", "last_reward", "size_bytes"}
-)
 
 SeveralRuns: TypeAlias = Annotated[
     list[str],
@@ -126,8 +121,7 @@ def list_runs(
     if json:
         print_json(listed)
         return
-    named = [name for name in (sort, *_WORD.findall(where or "")) if name not in _COLUMNS]
-    names = _named(listed, named) or _distinguishing(listed, own)
+    names = _named(listed, [sort, *_WORD.findall(where or "")]) or _distinguishing(listed, own)
     rows = []
     for run in listed:
         name = run["run"] if folder is None else f"{folder}/{Path(run['folder']).name}"
@@ -161,8 +155,8 @@ def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
 def archive(runs: SeveralRuns) -> None:
     """Move runs to the folder `archive` next to them, where commands find them by path only.
 
-    `logflume runs logs/archive` lists them. `mv` moves one back. A run that is being written is
-    refused.
+    `logflume runs logs/archive` lists them, and `mv` moves one back. A run that a process is
+    writing is refused.
 
     Example: logflume runs archive logs/20261123-141502-a1b2
     """
@@ -171,8 +165,9 @@ def archive(runs: SeveralRuns) -> None:
 
 
 def _named(listed: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]:
-    """Return those of the names that are hyperparameters."""
-    known = {name for run in listed for name in run["hyperparameters"]}
+    """Return those of the names that are hyperparameters, and not columns of the list."""
+    columns = {column.heading for column in RUN_COLUMNS}.union(*listed)
+    known = {name for run in listed for name in run["hyperparameters"]} - columns
     return [name for name in dict.fromkeys(names) if name in known][:MAX_HYPERPARAMETERS]
 
 
@@ -202,15 +197,9 @@ def _describe(run: Run) -> tuple[dict[str, Any], Collection[str]]:
 
 def _as_row(run: dict[str, Any], name: str, hyperparameters: Sequence[str]) -> dict[str, Any]:
     """Return a row of the list. `name` is a name that other commands accept."""
+    named = {**run, "run": name}
     return {
-        "run": name,
-        "status": run["status"],
-        "started": cell(run["started"]),
-        "took": duration_text(run["duration_s"]),
-        "step": run["last_step"],
-        "reward": run["last_reward"],
-        "size": size_text(run["size_bytes"]),
-        "tags": ", ".join(run["tags"]),
+        **{column.heading: column.show(named[column.name]) for column in RUN_COLUMNS},
         **{f"{name} ": run["hyperparameters"].get(name) for name in hyperparameters},
     }
 
@@ -220,8 +209,9 @@ def _fitting(rows: list[dict[str, Any]], hyperparameters: Sequence[str]) -> list
     if not rows:
         return rows
     left, fitting = console(UNLIMITED_WIDTH).width, set()
-    own = [f"{name} " for name in hyperparameters]
-    for name in ("run", "status", "step", "reward", *own, "tags", "started", "took", "size"):
+    priorities = {column.heading: column.priority for column in RUN_COLUMNS}
+    priorities |= {f"{name} ": HYPERPARAMETER_PRIORITY for name in hyperparameters}
+    for name in sorted(priorities, key=lambda name: priorities[name]):
         if name == "tags" and not any(row["tags"] for row in rows):
             continue
         needed = 3 + max(cell_len(cell(value)) for value in (name, *(row[name] for row in rows)))

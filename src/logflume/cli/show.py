@@ -221,8 +221,9 @@ def _settings(info: RunSummary, room: int) -> str | None:
 
     known = info.hyperparameters
     own = read_run_status(info.folder).description.hyperparameters
-    chosen = list({**own, **main_hyperparameters(known)}.items())[:_MAX_SETTINGS]
-    texts = [f"{escape(name)} {_short(value)}" for name, value in chosen]
+    names = dict.fromkeys((*own, *main_hyperparameters(known)))
+    chosen = [name for name in names if name in known][:_MAX_SETTINGS]
+    texts = [f"{escape(name)} {_short(known[name])}" for name in chosen]
     lines = _joined(texts, room, len(known))
     return f"\n{'':{_LABEL_WIDTH}}".join(lines) or None
 

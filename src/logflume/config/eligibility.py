@@ -14,8 +14,8 @@ from logflume.guard import type_name
 __all__ = ["Obstacle", "find_obstacle"]
 
 _ONLY_HERE = (
-    "is in the current folder, from which a worker process doesn't import; to have one, add the "
-    "folder to PYTHONPATH"
+    "is in the current folder, from which a worker process doesn't import; to use a worker "
+    "process, add the folder to PYTHONPATH"
 )
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})

@@ -1,4 +1,4 @@
-"""Errors of the configuration: actionable messages, all of a file at once."""
+"""Errors of the configuration: actionable messages, all errors of a file together."""
 
 from __future__ import annotations
 

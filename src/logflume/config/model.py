@@ -46,8 +46,8 @@ class BufferConfig(Struct, kw_only=True, forbid_unknown_fields=True):
 
     Attributes:
         size: Maximum number of events.
-        max_bytes: Maximum memory of the texts and arrays in the buffer. A record of any size is
-            accepted if the buffer is empty.
+        max_bytes: Maximum memory of the texts and arrays in the buffer. An empty buffer accepts a
+            record of any size.
         when_full: What a log call does when the buffer is full: wait (`block`) or drop.
         block_timeout_s: The longest that a log call waits, in seconds.
         flush_interval_s: Interval at which the worker empties the buffer, in seconds.
@@ -85,7 +85,7 @@ class QueueConfig(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Ranks(StrEnum):
-    """The ranks of a run that have a sink."""
+    """The ranks of a run that write a sink."""
 
     ALL = "all"
     """Every rank, each with files of its own."""
@@ -101,8 +101,8 @@ class SinkConfig(Struct, kw_only=True):
     Attributes:
         type: Registered name of the sink's class.
         level: Minimum level of its events.
-        events: Event types that it receives; None for all.
-        ranks: The ranks that have this sink. The journal of every rank has everything.
+        events: Event types that it receives; None: all.
+        ranks: The ranks that write this sink. The journal of every rank has everything.
         queue: If set, the sink runs on a thread of its own, even if its class isn't `threaded`.
         options: Options for its class.
         instance: The sink itself, if it was passed to `initialize()` as an object.

@@ -218,7 +218,7 @@ def check_options(
         options: The options from the configuration.
         provided: Names of the parameters whose values logflume provides.
         where: Location in the configuration, for errors.
-        common: Keys that may stand beside the options, for errors.
+        common: Keys that are allowed next to the options, for errors.
 
     Raises:
         ConfigError: Options are unknown, missing or of the wrong type.

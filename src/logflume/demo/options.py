@@ -60,8 +60,8 @@ def parse_options(
     parser.add_argument(
         "--lenient-format",
         action="store_true",
-        help="reward each closing answer tag, a reward hack: the model learns to repeat it within "
-        "40 steps, with most seeds (not with 1, 3 and 7)",
+        help="reward every closing answer tag: a reward hack, because the model learns to repeat "
+        "the tag, within 40 steps with most seeds (not with 1, 3 and 7)",
     )
     return Options(**vars(parser.parse_args(argv)))
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from logflume.diagnosis.diagnose_run import RecordedFinding, diagnose_run
 from logflume.diagnosis.finding import SEVERITIES
-from logflume.events.metric_names import METRIC_NAMES, find_metric
+from logflume.events.metric_names import find_metric
 from logflume.query.columns import optional
 from logflume.query.open_run import Run
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from logflume.query.summary import RunSummary
 
 __all__ = ["MAX_TOKENS", "count_tokens", "make_brief"]
@@ -52,10 +54,10 @@ def count_tokens(text: str) -> int:
 
 
 def make_brief(run: Run, max_tokens: int = MAX_TOKENS) -> str:
-    """Return what a person or a program needs to know about a run, in Markdown.
+    """Return a brief of a run in Markdown, for a person or a program.
 
-    Status, findings, configuration, curves in numbers, and examples of completions; what doesn't
-    fit the limit is left out from the end, and a line says so.
+    It has the status, the findings, the configuration, the curves in numbers, and examples of
+    completions. What exceeds the limit is cut off at the end, and a line says so.
 
     Args:
         run: The run.
@@ -134,37 +136,47 @@ def _is_minor(value: Any) -> bool:
 
 
 def _curves(run: Run) -> Iterator[str]:
-    names = [name for metric, others in METRIC_NAMES.items() for name in (metric, *others)]
-    # As patterns, because a run need not have all of these metrics.
-    patterns = [f"[{name[0]}]{name[1:]}" for name in [*names, "rewards/*/mean"]]
-    table = run.metrics(*patterns, wide=True, events=("training", "evaluation"))
-    rows = [row for row in table.to_pylist() if row["mode"] == "train"]
-    evaluated = [row for row in table.to_pylist() if row["mode"] == "eval"]
-    columns = sorted(table.column_names[2:], key=_order)[:_MAX_CURVES]
-    series = {name: _finite(rows, name) for name in columns}
-    series |= {f"eval {name}": _finite(evaluated, name) for name in columns if name in _FIRST}
-    series = {name: values for name, values in series.items() if values}
-    if not series:
+    table = run.metrics(wide=True, events=("training", "evaluation")).arrow
+    curves = dict(list(_find_curves(table, "train").values())[:_MAX_CURVES])
+    evaluated = _find_curves(table, "eval")
+    curves |= {f"eval {evaluated[one][0]}": evaluated[one][1] for one in _FIRST if one in evaluated}
+    if not curves:
         return
     yield "## Curves"
     yield "metric: at 0, 25, 50, 75, 100 % of its points; min, max"
-    for name, values in series.items():
+    for name, values in curves.items():
         last = len(values) - 1
         points = ", ".join(f"{values[round(last * point)]:.3g}" for point in _POINTS)
         yield f"- {_short(name)}: {points}; {min(values):.3g}, {max(values):.3g}"
 
 
-def _order(name: str) -> tuple[int, str]:
-    found = find_metric(name)
-    metric = found[0] if found else name
+def _find_curves(table: pa.Table, mode: str) -> dict[str, tuple[str, list[float]]]:
+    """Return the name and the values of each known metric in a mode, the most important first.
+
+    Of the names that report the same metric, the preferred one is chosen.
+    """
+    modes = table["mode"].to_pylist()
+    found: dict[str, tuple[int, str, list[float]]] = {}
+    for name in table.column_names:
+        metric, preference = find_metric(name) or ("", 0)
+        if not metric or _is_spread(metric) or (metric in found and found[metric][0] <= preference):
+            continue
+        column = zip(modes, table[name].to_pylist(), strict=True)
+        values = [v for m, v in column if m == mode and v is not None and math.isfinite(v)]
+        if values:
+            found[metric] = preference, name, values
+    return {metric: found[metric][1:] for metric in sorted(found, key=_order)}
+
+
+def _is_spread(metric: str) -> bool:
+    """Whether a metric is the deviation of a reward function, which says less than its mean."""
+    return metric.startswith("rewards/") and metric.endswith("/std")
+
+
+def _order(metric: str) -> tuple[int, str]:
     if metric in _FIRST:
-        return _FIRST.index(metric), name
-    return len(_FIRST) + (not metric.startswith("rewards/")), name
-
-
-def _finite(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
-    values = [row[name] for row in rows]
-    return [v for v in values if isinstance(v, (int, float)) and math.isfinite(v)]
+        return _FIRST.index(metric), metric
+    return len(_FIRST) + (not metric.startswith("rewards/")), metric
 
 
 def _examples(run: Run, info: RunSummary) -> Iterator[str]:

@@ -51,7 +51,7 @@ Condition: TypeAlias = Literal[
 
 
 class Completion(NamedTuple):
-    """What is kept of a completion.
+    """The measures of a completion that are kept.
 
     Attributes:
         id: Its id.
@@ -79,8 +79,8 @@ class Completion(NamedTuple):
 class Completions:
     """The completions of one training: sums over the current batch, and the latest ones.
 
-    A batch are the completions of one generation, or of one step where the number of the generation
-    is unknown. Its measures are known when the next one begins.
+    A batch consists of the completions of one generation, or of one step if the number of the
+    generation is unknown. Its measures are known when the next batch begins.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Completions:
         self._calls = 0
 
     def add(self, values: Sequence[Any]) -> dict[str, float] | None:
-        """Add a completion; return the measures of the batch before, if it begins another one.
+        """Add a completion; if it begins another batch, return the measures of the batch before.
 
         Args:
             values: The values of `FIELDS`, None where a completion has none.
@@ -165,8 +165,8 @@ def _count(value: Any) -> int:
 def is_looping(text: str) -> bool:
     """Whether the end of a text repeats itself.
 
-    Twelve of its last characters occur at least five times in the last 800: those at the end, or
-    those before an answer that follows the loop.
+    It does if the twelve characters at its end, or those before an answer that follows the loop,
+    occur at least five times in the last 800.
 
     >>> is_looping("so it is so it is so it is so it is so it is so it is so it is so it is")
     True

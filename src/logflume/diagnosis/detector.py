@@ -17,10 +17,10 @@ __all__ = ["Change", "Detector", "has_gained", "high_from_start", "risen", "stat
 
 
 def state(initial: Callable[[], Any] | float, *, init: Literal[False] = False) -> Any:
-    """Declare a field that a detector keeps between its calls, and that is no option.
+    """Declare a field that a detector keeps between its calls and that is not an option.
 
     Args:
-        initial: Its initial value, or what makes one.
+        initial: The initial value, or a function that returns one.
         init: For type checkers: it is no parameter of the constructor.
     """
     if callable(initial):
@@ -32,25 +32,26 @@ def state(initial: Callable[[], Any] | float, *, init: Literal[False] = False) -
 class Detector:
     """Detects one kind of problem in the metrics of a training.
 
-    A detector is silent about what it cannot judge: metrics that are missing, or too few reports.
-    Its annotated fields are its options, with their defaults: keyword arguments of the constructor.
-    What it keeps between calls is declared with `state`.
+    A detector says nothing about what it can't judge, such as missing metrics or too few reports.
+    Its annotated fields are its options, with their defaults; the constructor takes them as keyword
+    arguments. `state` declares what it keeps between calls.
 
     Attributes:
         signal: Name of the signal.
         variants: More specific signals that it raises instead.
         severity: How severe the problem is.
-        reads: The metrics it reads, by our names; one that ends in `/` is the prefix of several. It
-            is called when one of the first `triggers` of them is reported.
+        reads: The metrics that it reads, by logflume's names; a name that ends in `/` is the prefix
+            of several. The detector is called when one of the first `triggers` metrics is reported.
         triggers: Number of metrics whose report causes a call.
         each_report: Whether it is called for each report, instead of for each completed block.
         meaning: What the signal means, in one sentence.
         cause: The likely cause.
         try_next: What to try, with the keys of the trainers' configurations.
         literature: Where the failure is described.
-        shows: What is true of the completions that show it; None if completions can't.
-        returns: Whether the metric comes back to the value before, when the problem is over. If
-            not, it is over without evidence.
+        shows: What is true of the completions that show the problem; None if completions can't show
+            it.
+        returns: Whether the metric returns to its earlier value when the problem is over. If not,
+            the problem is over as soon as there is no evidence.
         judges_end: Whether it needs less evidence at the end of a training (`History.is_ending`).
     """
 
@@ -77,7 +78,7 @@ class Detector:
         raise NotImplementedError
 
     def current_value(self, history: History, evidence: Evidence) -> float:
-        """Return what `value` of the evidence is now: the level of its metric; NaN if unknown."""
+        """Return the current `value` of the evidence, the level of its metric; NaN if unknown."""
         metric = history.metric_of(evidence.metric)
         return math.nan if metric is None else history[metric].level(BLOCK_REPORTS)
 
@@ -90,12 +91,13 @@ class Change(NamedTuple):
 
 
 def risen(series: Series, *, level: float, rise: float, reports: int) -> Change | None:
-    """Return how a level has risen from its lowest block; None if it hasn't.
+    """Return the rise of a level from its lowest block; None if it hasn't risen.
 
     Args:
         series: The metric.
-        level: The median of the last reports must be at least this,
-        rise: exceed the level of the lowest block by at least this, and by more than noise.
+        level: The minimum of the median of the last reports.
+        rise: The minimum by which the median exceeds the level of the lowest block; it must also
+            exceed noise.
         reports: Number of reports of that median.
     """
     bottom = series.bottom
@@ -114,12 +116,12 @@ _FROM_START_REPORTS = 20
 
 
 def high_from_start(series: Series, level: float) -> Change | None:
-    """Return how a level has been high from the start, for 60 reports; None if it hasn't.
+    """Return the levels at the start and now if they have been high for 60 reports, else None.
 
     Args:
         series: The metric.
-        level: The median of the last 20 reports must be at least this, and not lower than the
-            first block, but for noise.
+        level: The minimum of the median of the last 20 reports, which must also not be lower than
+            the first block by more than noise.
     """
     if len(series.blocks) < _FROM_START_BLOCKS or series.last < level:
         return None

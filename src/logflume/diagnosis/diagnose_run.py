@@ -75,10 +75,10 @@ class RunDiagnosis:
 def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
     """Diagnose a run, from its journals.
 
-    The events of each writer of rank 0 and of each of its attempts go to the detectors in the order
-    of its journal, with the options on record, as they did while the run was live. `generation`
-    events of all ranks are compared with each other. Alerts that the user logged, with signals of
-    their own, are findings as well.
+    For each writer of rank 0 and each of its attempts, new detectors get the events in the order of
+    the journal, with the options on record, as they did while the run was live. `generation` events
+    of all ranks are compared with each other. Alerts that the user logged with their own signals
+    are findings, too.
 
     Args:
         folder: The run's folder.
@@ -111,10 +111,11 @@ def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
 
 
 def open_findings(run: Run) -> list[dict[str, Any]]:
-    """Return the alerts of a run that are on record, the most severe first, one of each signal.
+    """Return the recorded alerts of a run, one of each signal, the most severe first.
 
-    Those of the latest attempt of each step; of several alerts of one signal the last one, unless
-    it says that the problem is over. Faster than `diagnose_run`, because nothing is judged again.
+    They come from the latest attempt of each step. Of several alerts of one signal, the last one
+    counts; a signal whose last alert says that the problem is over is left out. This is faster than
+    `diagnose_run`, because nothing is judged again.
 
     Args:
         run: The run.
@@ -168,9 +169,10 @@ class _Watcher:
                 self._close(finding, event["attempt"])
 
     def note_alert(self, alert: dict[str, Any]) -> None:
-        """Add an alert, unless it is one of the detectors', which judge the events again.
+        """Add an alert, unless it comes from a detector: detectors judge the events again.
 
-        Of several alerts of one signal the first counts, until one says that it is over.
+        Of several alerts of one signal, the first one counts, until one says that the problem is
+        over.
         """
         finding = _read_alert(alert)
         if finding is None or finding.signal in SIGNALS or finding.signal == SlowRank.signal:

@@ -1,18 +1,18 @@
 """The wanted rate of false alarms, and the thresholds that follow from it.
 
-All detectors together are to raise a false alarm in at most one of a hundred healthy runs of 1,000
-reports. This budget is divided by the number of tests in such a run (Bonferroni): the detectors,
-times the blocks of ten reports that each of them looks at. A change counts as significant if it
-exceeds the quantile of Student's t distribution for that probability.
+All detectors together should raise a false alarm in at most one of a hundred healthy runs of 1,000
+reports. This budget is divided by the number of tests in such a run (Bonferroni): the number of
+detectors times the number of blocks of ten reports that each of them examines. A change counts as
+significant if it exceeds the quantile of Student's t distribution for that probability.
 
 The metrics of a training are neither independent nor normal. So
 
 - values are compared as medians of blocks of ten reports, which single outliers don't change and
   in which the correlation of successive reports averages out (batch means);
-- the noise of such a level is the larger of two estimates. One is made of the spread within blocks,
-  and doubled, which covers a correlation of successive reports of up to 0.6. The other one is made
-  of the differences of successive blocks, by their median absolute deviation from their median, and
-  covers longer correlations. A slow drift hardly changes either, even over most of a run.
+- the noise of such a level is the larger of two estimates. One is the spread within blocks,
+  doubled, which covers a correlation of successive reports of up to 0.6. The other is the median
+  absolute deviation of the differences between successive blocks, which covers longer correlations.
+  A slow drift hardly changes either of them, even over most of a run.
 
 A significant change may still be a healthy one, so every detector requires a minimum effect as
 well.
@@ -44,7 +44,7 @@ def critical_value(freedom: int, conditions: int = 1) -> float:
 
     Args:
         freedom: Degrees of freedom of the estimated standard error, at least 1.
-        conditions: Number of changes in independent metrics that have to exceed it at once.
+        conditions: Number of independent metrics whose changes have to exceed it at once.
 
     >>> round(critical_value(10), 1), round(critical_value(200), 1)
     (8.8, 4.7)

@@ -1,4 +1,4 @@
-"""Problems that evaluations show: what is learned doesn't carry over to other problems."""
+"""Problems that evaluations show: what the policy learns doesn't carry over to other problems."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class _Points:
 
         Args:
             evaluations: The evaluations.
-            training: What they are compared with.
-            min_blocks: Earlier evaluations than this number of blocks of the training are left out.
+            training: The metric of the training that they are compared with.
+            min_blocks: Evaluations before this number of blocks of the training are left out.
         """
         if evaluations.count == self.count or not training.count:
             return False
@@ -53,7 +53,7 @@ class EvaluationFalling(Detector):
     """The reward of evaluations falls while that of the training doesn't; or their loss rises.
 
     The mean of the last three evaluations is compared with the best three. The difference has to
-    exceed `share` of the best (a tenth of the loss, if that is what is evaluated), and more than
+    exceed `share` of the best (a tenth of the loss, if that is what is evaluated), and to exceed
     noise, which is estimated from the differences of successive evaluations.
 
     Args:
@@ -116,11 +116,11 @@ class EvaluationFalling(Detector):
 class EvaluationGap(Detector):
     """The reward of the training moves away from that of evaluations.
 
-    The gap between the two, as a mean over three evaluations, has grown since the first three, or
-    from zero if evaluations were better, by `share` of the training's reward and two standard
-    errors. It has also grown by half of the training's gain, and by more than noise. Where an
-    accuracy is compared with a reward that is not between 0 and 1, the reward is taken to the
-    accuracy's scale by the ratio of their highest means.
+    The gap between the two rewards, as a mean over three evaluations, has grown since the first
+    three (from zero, if evaluations were better) by `share` of the training's reward plus two
+    standard errors. It has also grown by half of the training's gain, and by more than noise. If an
+    accuracy is compared with a reward that is not between 0 and 1, the ratio of their highest means
+    brings the reward to the scale of the accuracy.
 
     Args:
         share: Growth of the gap, as a share of the training's reward.

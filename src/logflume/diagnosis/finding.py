@@ -22,10 +22,10 @@ class Evidence:
         message: One sentence with the numbers.
         metric: The metric that the numbers refer to, by the name that the trainer reports it under.
         value: Its current value.
-        before: Its value before.
+        before: Its earlier or expected value.
         threshold: The limit that was crossed.
         signal: A more specific name than that of the detector.
-        severity: Another severity than that of the detector.
+        severity: A severity other than that of the detector.
         fields: More fields of the `alert` event.
     """
 
@@ -53,7 +53,7 @@ class Finding:
         try_next: What to try, with keys of the trainer's configuration.
         completions: Ids of completions that show it.
         condition: What is true of these completions.
-        over_since: The problem was found before, and is over: the last step at which it was seen.
+        over_since: The last step at which the problem was seen, if it is over; else None.
     """
 
     signal: str

@@ -30,14 +30,15 @@ class GroupsWithoutSignal(Detector):
     """In most groups, all completions have the same reward, so nothing is learned from them.
 
     The mean share of such groups over 10, 20 or 30 reports is at least `share`, and has risen by a
-    quarter from its lowest block; or it has been that high from the start for 350 steps, or nearly
-    1 for 150, and at least 80 reports. At the end of the training, 80 reports are enough: its
-    learning rate has decayed to a tenth, 90 % of its steps are made, or the run is finished. Of
-    reports with few groups the mean is uncertain: it has to exceed `share` less 0.05 by four
-    standard errors. More correct answers (without a function for correctness, more reward) than
-    before the rise excuse it, unless the groups are too easy; so do more than at the start, or 100
-    reports before, where there was no rise: sparse rewards begin like this. That they are too easy
-    is information: a training that has solved its problems ends like this.
+    quarter from its lowest block; or it has been that high from the start for 350 steps (for 150
+    steps if it was nearly 1), and at least 80 reports. At the end of the training, 80 reports are
+    enough: the learning rate has decayed to a tenth, 90 % of the steps are made, or the run is
+    finished. The mean of reports with few groups is uncertain, so it has to exceed `share` less
+    0.05 by four standard errors. Unless the groups are too easy, a gain excuses the high share:
+    more correct answers (or more reward, without a function for correctness) than before the rise;
+    without a rise, more than at the start or 100 reports before, because sparse rewards begin like
+    this. Groups that are too easy have the severity `info`, because a training that has solved its
+    problems ends like this.
 
     Args:
         share: Share of such groups, 0 to 1.
@@ -73,7 +74,7 @@ class GroupsWithoutSignal(Detector):
     share: float = 0.65
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Look at the share of groups without a spread, then at those all right or all wrong."""
+        """Look at the share of groups without a spread, then at all-right and all-wrong groups."""
         for metric, kind in zip(self.reads, (None, _TOO_EASY, _TOO_HARD), strict=True):
             found = self._evaluate(history, metric, kind)
             if found is not None:
@@ -158,13 +159,14 @@ def _has_begun(series: Series) -> bool:
 class ConstantFunction(Detector):
     """A reward function returns the same value for every completion, while others vary.
 
-    From the start: for `reports` steps and at least half as many reports, with a value other than
-    1, that of a function that is always satisfied. Later: for a fifth of that number of
-    reports, below the level of its highest block; or between its lowest and its highest mean, where
-    no policy can keep a function that varies. A function that reaches its maximum is not reported.
+    From the start: the function is constant for `reports` steps and at least half as many reports,
+    with a value other than 1, which is that of a function that is always satisfied. Later: it is
+    constant for a fifth of that number of reports, below the level of its highest block; or between
+    its lowest and its highest mean, where no policy can hold a function that varies. A function
+    that reaches its maximum is not reported.
 
-    A function that applies to no completion any more, for as many reports, is reported as well: if
-    it had values in nine of ten reports before, and no other function has begun since.
+    A function that no longer applies to any completion, for as many reports, is reported as well if
+    it had values in nine of ten reports before and no other function has begun since.
 
     Args:
         reports: Number of reports, of one step each.
@@ -248,11 +250,11 @@ class ConstantFunction(Detector):
 class DominatingFunction(Detector):
     """One function determines the reward although other functions vary.
 
-    From `reward` events, whose lists have the value of each completion: the mean of a function's
-    share of the variance (see `measure_reward_batch`) over 50 batches. From the means and standard
-    deviations of the functions: its variance divided by the sum of all; a function varies if its
-    standard deviation exceeds 40 % of its mean. One that nearly all completions satisfy is expected
-    to leave the variance to the others.
+    From the lists of `reward` events, which have the value of each completion, the share is a
+    function's mean share of the variance over 50 batches (see `measure_reward_batch`). From the
+    means and standard deviations of the functions, it is the variance of a function divided by the
+    sum of all variances; a function varies if its standard deviation exceeds 40 % of its mean. A
+    function that nearly all completions satisfy is expected to leave the variance to the others.
 
     Args:
         share: Share of the variance at which a function dominates, 0 to 1.
@@ -312,10 +314,11 @@ class DominatingFunction(Detector):
 class AntiCorrelatedFunctions(Detector):
     """Two reward functions work against each other.
 
-    From `reward` events, whose lists have the value of each completion: the mean correlation
-    (Pearson) of two functions over 50 batches. From the means of the functions: the correlation of
-    their changes from report to report, over 40 to 100 reports, and more negative than chance makes
-    it. Changes, not levels: functions with opposite trends are not correlated.
+    From the lists of `reward` events, which have the value of each completion, the correlation is
+    the mean (Pearson) correlation of two functions over 50 batches. From the means of the
+    functions, it is the correlation of their changes from report to report, over 40 to 100 reports,
+    and must be more negative than chance explains. Changes are compared, not levels, because
+    functions with opposite trends need not be correlated.
 
     Args:
         correlation: The correlation below which two functions are reported, -1 to 0.

@@ -71,18 +71,18 @@ class _Plan(NamedTuple):
 class History:
     """The metrics of one training so far.
 
-    A report is a `training` event and the `reward` event of the same step, or one of them alone.
-    A value that is missing, not a number or not finite is not added to its series. So each series
-    has only the reports with a value.
+    A report is a `training` event and the `reward` event of the same step, or one of them alone. A
+    value that is missing, not a number or not finite is not added to its series, so each series has
+    only the reports with a value.
 
     Args:
-        total_steps: Steps that the training is going to make; None if unknown.
+        total_steps: Number of steps that the training will make; None if unknown.
 
     Attributes:
         reports: Number of reports so far.
         step: Step of the latest event; None if unknown.
         nonfinite: NaN and infinities of the latest report by metric.
-        completed: The metrics of which the latest report completed a block.
+        completed: The metrics whose block the latest report completed.
         functions: Names of the reward functions, in the order of their first report.
         strides: Steps between the last reports.
     """
@@ -113,7 +113,7 @@ class History:
     def stride(self) -> int:
         """Steps from one report to the next, at least 1: `logging_steps` of TRL.
 
-        The median of the last ones, so that gaps and resets don't change it.
+        This is the median of the last strides, so that gaps and resets don't change it.
         """
         return max(1, sorted(self.strides)[len(self.strides) // 2]) if self.strides else 1
 
@@ -121,7 +121,8 @@ class History:
     def is_ending(self) -> bool:
         """Whether the training is nearly over.
 
-        It has made 90 % of its steps, or its learning rate has decayed to a tenth.
+        It is if 90 % of its steps are made, its learning rate has decayed to a tenth, or it is
+        finished.
         """
         rates = self["learning_rate"]
         is_decayed = rates.last < _DECAYED * rates.highest
@@ -140,15 +141,15 @@ class History:
         return self._names.get(metric, metric)
 
     def metric_of(self, name: str | None) -> str | None:
-        """Return the metric that has a name in a finding; None if there is none.
+        """Return the metric that a finding names; None if there is none.
 
-        It is the trainer's name; or ours, if the metric is derived.
+        A finding has the trainer's name, or logflume's if the metric is derived.
         """
         reported = (ours for ours, theirs in self._names.items() if theirs == name)
         return next(reported, name if name in self._series else None)
 
     def add_report(self, event: Mapping[str, Any]) -> frozenset[str]:
-        """Add the metrics of a `training` or `reward` event; return which it has.
+        """Add the metrics of a `training` or `reward` event; return their names.
 
         Events of different types and the same step are one report.
         """
@@ -173,7 +174,7 @@ class History:
             self.strides.append(step - before)
 
     def add_shares(self, event: Mapping[str, Any]) -> frozenset[str]:
-        """Add what only a `reward` event has, where a trainer reports the rewards as well."""
+        """Add what only a `reward` event has; the trainer reports the other metrics of rewards."""
         plan = self._plan(event, "shares", _share_metric)
         self._begin(event)
         self._read(event, plan)
@@ -182,7 +183,7 @@ class History:
     def add_evaluation(
         self, event: Mapping[str, Any], *, is_prefixed: bool = False
     ) -> frozenset[str]:
-        """Add the metrics of an evaluation, as `eval/<metric>`; return which it has.
+        """Add the metrics of an evaluation, as `eval/<metric>`; return their names.
 
         Args:
             event: The event.
@@ -197,7 +198,7 @@ class History:
         return plan.metrics
 
     def add_sample(self, event: Mapping[str, Any]) -> frozenset[str]:
-        """Add what an event says about the machine; return which metrics it has."""
+        """Add the metrics of the machine in an event; return their names."""
         plan = self._plan(event, "sample", _machine_metric)
         if plan.fields:
             self._begin(event)

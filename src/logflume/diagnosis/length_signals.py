@@ -19,11 +19,11 @@ class LengthGrowth(Detector):
 
     The last two blocks of the mean length are compared with the shortest two of the last 400
     reports. Both must be `factor` times as long, and longer by more than noise. The reward is
-    compared with what it was before the last three quarters of the growth: its gain, including two
-    standard errors of independent reports, must be below 5 % of its scale; below 10 % where the
-    length grew by the square of `factor`, and so on. From the cube of `factor` on, fewer standard
-    errors are included. Where completions are logged, a correlation of 0.5 or more between length
-    and reward within groups says that the reward pays for length: then whatever the gain.
+    compared with its level before the last three quarters of the growth: its gain, including two
+    standard errors of independent reports, must be below 5 % of its scale; below 10 % if the length
+    grew by the square of `factor`, and so on. From the cube of `factor` on, fewer standard errors
+    are included. Where completions are logged, a correlation of 0.5 or more between length and
+    reward within groups shows that the reward pays for length; then the gain doesn't matter.
 
     Args:
         factor: The growth.
@@ -128,8 +128,9 @@ class LengthCollapse(Detector):
 class Truncation(Detector):
     """Most completions are truncated at the length limit.
 
-    The median share over 20 reports is at least `share`, and has risen by a quarter from its lowest
-    block; or it has been above 80 % for 60 reports from the start, without falling.
+    The median share of truncated completions over 20 reports is at least `share`, and has risen by
+    a quarter from its lowest block; or it has been above 80 % for 60 reports from the start,
+    without falling.
 
     Args:
         share: Share of truncated completions, 0 to 1.

@@ -19,11 +19,11 @@ __all__ = ["GpuIdle", "MemoryGrowth", "ThroughputDecay"]
 class ThroughputDecay(Detector):
     """A step takes longer, for the same number of tokens.
 
-    The last two blocks are compared with the fastest two successive ones. The duration has to grow
-    by `factor`, and so does the duration for each token, where tokens are reported. Without tokens,
-    longer completions explain a longer step, but for a growth by the square root of `factor`; and a
-    step that takes longer from one report to the next may be a larger batch: no jump within three
-    reports may explain half of the growth. A reported throughput has to fall by the same factor.
+    The last two blocks are compared with the fastest two successive blocks. The duration of a step
+    has to grow by `factor`, and where tokens are reported, the duration per token as well. Without
+    tokens, it has to grow by the square root of `factor` more than the length of completions; and
+    because a jump may come from a larger batch, no jump within three reports may explain half of
+    the growth. A reported throughput has to fall by the same factor.
 
     Args:
         factor: The growth of the duration.
@@ -117,10 +117,10 @@ def _means_of_two(series: Series) -> Iterator[float]:
 class GpuIdle(Detector):
     """A GPU that was busy is idle most of the time.
 
-    Idle samples exceed the others by 20, of which one report counts for seven at most: so the GPU
-    is idle for minutes, in three steps at least. A checkpoint, an evaluation, or a generation that
-    leaves it idle for a part of each step is no evidence. The excess never falls below zero, so
-    that it doesn't matter for how long the GPU was busy before.
+    Idle samples exceed the others by 20. One report counts for at most seven of them, so the GPU is
+    idle for minutes and in at least three steps. A checkpoint, an evaluation, or a generation that
+    leaves the GPU idle for a part of each step is no evidence. The excess never falls below zero,
+    so it doesn't matter how long the GPU was busy before.
 
     Args:
         percent: Highest utilization of an idle GPU.
@@ -180,15 +180,16 @@ class _IdleCount:
 class MemoryGrowth(Detector):
     """The memory of a process or a GPU grows at a constant rate.
 
-    Over the last 100 samples it grew by `share`, in nine of the last ten blocks, and as fast in the
-    second half as in the first. A cache that fills up grows more slowly in the end, and many fill
-    up at the start: in the first 200 samples, it has to grow by four times as much. Over 50
-    samples, four times as much is required as well, and each block must be higher than the one
-    before; the first two blocks of the training are left out.
+    Over the last 100 samples, memory use grew by `share`, in nine of the last ten blocks, and as
+    fast in the second half as in the first. A cache that fills up grows more slowly towards its
+    end, and many caches fill up at the start: in the first 200 samples, memory use therefore has to
+    grow by four times `share`. Over 50 samples, it has to grow by four times `share` as well, and
+    each block must be higher than the one before; the first two blocks of the training are left
+    out.
 
     A leak that is small for each sample shows over a longer time: the same test applies to the
-    means of ten successive parts of the last 200, 400, 800 and 1,600 samples. They must have grown
-    four times as much until the training has twice as many.
+    means of ten successive parts of the last 200, 400, 800 and 1,600 samples. Until the training
+    has twice as many samples, the means have to grow by four times `share`.
 
     Args:
         share: Growth over 100 samples, or over the longer time, as a share of the memory in use.

@@ -16,8 +16,8 @@ class OpenFinding:
 
     Args:
         finding: The finding.
-        detector: What has found it.
-        history: The metrics, as they are when it is found.
+        detector: The detector that found it.
+        history: The metrics at the time of the finding.
 
     Attributes:
         last_report: Number of the last report at which it was seen.
@@ -33,9 +33,9 @@ class OpenFinding:
         self.last_report, self._last_step = history.reports, history.step
 
     def is_present(self, history: History) -> bool:
-        """Whether the level is closer to the value when it was found than to the one before.
+        """Whether the level is closer to the value in the finding than to the one before.
 
-        For evidence without these values, it is unknown, and False.
+        False if the evidence lacks these values.
         """
         value, before = self._finding.evidence.value, self._finding.evidence.before
         if value is None or before is None:

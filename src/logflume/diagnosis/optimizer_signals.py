@@ -102,12 +102,12 @@ class GradientSpikes(Detector):
     """The gradient norm spikes more often than usual within 50 reports.
 
     A report is a spike if its norm is at least `factor` times the median of earlier reports, and
-    far outside their usual spread (four robust standard deviations of its logarithm, but at most
-    25 times the median). One of 100 times the median counts twice. Norms have heavy tails, so
-    single spikes are normal: the usual rate is the rate before the window, at least one in 200.
-    The number of spikes has to have a probability of less than 1 in 5,000 at that rate (Poisson):
-    four at the lowest rate. Three spikes within 300 reports are enough if each of them is 30 times
-    the median and ten robust standard deviations away.
+    far outside their usual spread (four robust standard deviations of the logarithm, but at most 25
+    times the median). A spike of 100 times the median counts twice. Norms have heavy tails, so
+    single spikes are normal. The usual rate is that of the reports before the last 50, at least one
+    in 200. The spikes of the last 50 reports must have a probability of less than 1 in 5,000 at
+    that rate (Poisson); at the lowest rate, four spikes do. Three spikes within 300 reports are
+    enough if each of them is 30 times the median and ten robust standard deviations away from it.
 
     Args:
         factor: The smallest spike, as a multiple of the median norm.
@@ -202,9 +202,9 @@ class GradientSpikes(Detector):
 class GradientExplosion(Detector):
     """The gradient norm has risen to many times its usual value, and stays there.
 
-    Its median over ten reports is at least `factor` times the lower quartile of all blocks, above
-    1, the usual limit of gradient clipping, and its logarithm differs by more than noise: the norms
-    of small batches alternate between two levels in healthy trainings.
+    The median norm of ten reports is at least `factor` times the lower quartile of all blocks, and
+    above 1, the usual limit of gradient clipping. Its logarithm also differs by more than noise,
+    because the norms of small batches alternate between two levels in healthy trainings.
 
     Args:
         factor: The rise.
@@ -266,7 +266,7 @@ def _spread_of_logarithms(values: Sequence[float]) -> float:
 
 
 class LossDivergence(Detector):
-    """The loss has risen far above its lowest level.
+    """The loss has risen far above its lowest level, and stays there.
 
     The median of ten reports is at least `rise` above the lowest block, twice as high as the first
     block, and above the noise.
@@ -307,9 +307,9 @@ class LossDivergence(Detector):
 class ValueDivergence(Detector):
     """The value function of PPO predicts returns worse than their mean does.
 
-    The median of its explained variance over ten reports is below zero, and `fall` below its
-    highest block, by more than noise. At the start of a training it is below zero as well: so it
-    has to be below zero for 60 reports from the start, by more than noise, without rising.
+    The median explained variance of ten reports is below zero, and `fall` below the highest block,
+    by more than noise. At the start of any training it is below zero; from the start, it therefore
+    has to be below zero for 60 reports, by more than noise, without rising.
 
     Args:
         fall: The smallest fall of the explained variance.
@@ -357,8 +357,8 @@ class ValueDivergence(Detector):
 class LearningRateZero(Detector):
     """The learning rate is zero, and neither a warm-up nor the end of the schedule explains it.
 
-    Exactly zero, after higher values: at once if it fell from more than a tenth of its maximum,
-    after `reports` otherwise. From the first report on: after `reports`.
+    The rate is exactly zero. If it fell from more than a tenth of its maximum, it is found
+    immediately; otherwise, or if it was zero from the first report on, after `reports` reports.
 
     Args:
         reports: Number of reports that a schedule may be at zero.
@@ -399,8 +399,8 @@ class LearningRateZero(Detector):
 class NoGradient(Detector):
     """The norm of the gradient is zero for many reports, or practically zero.
 
-    Exactly zero in `reports` successive reports, or in two fifths as many if it never was before;
-    or the median of ten is below a thousandth of that of the highest block.
+    The norm is exactly zero in `reports` successive reports; two fifths as many are enough if it
+    was never zero before. Or the median of ten reports is below a thousandth of the highest block.
 
     Args:
         reports: Number of reports in a row.

@@ -27,7 +27,7 @@ SHORTHANDS: Mapping[str, tuple[str, str]] = {
 def with_shorthands(
     detectors: Mapping[str, Mapping[str, Any]], **shorthands: Any
 ) -> dict[str, dict[str, Any]]:
-    """Return the options by signal, with those that are given by shorthands and not None.
+    """Return the options by signal, with the shorthands that are not None added.
 
     >>> with_shorthands({"staleness": {"steps": 8}}, variance_share=0.1, correctness=None)
     {'staleness': {'steps': 8}, 'variance_collapse': {'share': 0.1}}
@@ -41,11 +41,11 @@ def with_shorthands(
 
 
 def read_options(config: Any, note: Callable[[str], None]) -> dict[str, dict[str, Any]]:
-    """Return the options of the detectors that a run has on record.
+    """Return the options of the detectors that are on record in a run.
 
     Args:
         config: The configuration of logflume, as the JSON text of a `run_started` event.
-        note: Called with a line if they can't be used; the defaults are used instead.
+        note: Called with a line if the options can't be used; the defaults apply instead.
 
     >>> read_options('{"processors": [{"watch_training": {"variance_share": 0.1}}]}', print)
     {'variance_collapse': {'share': 0.1}}

@@ -28,12 +28,13 @@ class KlRunaway(Detector):
     """The KL divergence grows faster than a drift at a constant rate.
 
     A divergence that starts at zero and grows at a constant rate doubles from the middle of a
-    training to its end, and one that approaches a plateau grows less. So one that is `factor` times
-    as high as in the middle is accelerating. It also has to exceed a level: `level` nats a token
-    for the divergence from the reference, a fifth of it for that of one update or of the sampler,
-    40 times as much for a sum over completions. At six times the level, one that has grown by 30 %
-    in 50 reports is enough, where rewards are reported. There, a divergence from the reference of
-    four times the level in the first 20 reports is named as well: a policy starts at its reference.
+    training to its end, and one that approaches a plateau grows less. A divergence that is `factor`
+    times as high as in the middle is therefore accelerating. It also has to exceed a level: `level`
+    nats a token for the divergence from the reference, a fifth of that for the divergence of one
+    update or of the sampler, and 40 times as much for a sum over completions. Where rewards are
+    reported, two more cases are found: a divergence of six times the level that has grown by 30 %
+    in 50 reports; and a divergence from the reference of four times the level in the first 20
+    reports, because a policy starts at its reference.
 
     Args:
         factor: The smallest ratio of the current value to that in the middle.
@@ -125,9 +126,10 @@ class KlRunaway(Detector):
 class EntropyCollapse(Detector):
     """The entropy has fallen to a small share of its highest level.
 
-    Slowly: the median of ten reports is below `share` of the highest block and below `level`.
-    Fast: it is a quarter of what it was 50 reports before or less, and at least 0.2 nats lower; and
-    a quarter lower than ever before these reports, because a return from a spike is no collapse.
+    A slow collapse: the median of ten reports is below `share` of the highest block, and below
+    `level`. A fast collapse: the median is at most a quarter of what it was 50 reports before, and
+    at least 0.2 nats lower. It is also a quarter lower than ever before these 50 reports, because a
+    return from a spike is no collapse.
 
     Args:
         share: Share of the highest level.
@@ -238,8 +240,8 @@ class EntropyExplosion(Detector):
 class ClipSaturation(Detector):
     """A large share of the tokens is clipped: the median of twenty reports.
 
-    It has risen by half of `share` from its lowest block; or it has been 0.1 higher than `share`
-    for 60 reports from the start.
+    The share of clipped tokens has risen by half of `share` from its lowest block; or it has been
+    0.1 higher than `share` for 60 reports from the start.
 
     Args:
         share: Share of clipped tokens, 0 to 1.
@@ -280,7 +282,7 @@ class ImportanceRatioOff(Detector):
     """The mean importance ratio is far from 1, or the log probabilities differ widely.
 
     Args:
-        factor: The smallest factor above or below 1 of the median of ten reports.
+        factor: The smallest factor by which the median ratio of ten reports is above or below 1.
         difference: The smallest mean difference of log probabilities, in nats; it must also be
             four times that of the lowest block.
     """

@@ -1,4 +1,4 @@
-"""Compares the rewards before and after a resume: the training continues where it was."""
+"""Compares the rewards before and after a resume, which should not differ."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SHARE = 1 / 3
 def find_loss(before: History, after: History) -> Finding | None:
     """Return the finding that a reward was lost at a resume; None if none was.
 
-    The first two blocks after the resume are compared with three blocks before, up to the step from
-    which the training was resumed. A third has to be lost, and more than noise.
+    The first two blocks after the resume are compared with the last three blocks up to the step
+    from which the training was resumed. The loss has to be at least a third, and more than noise.
 
     Args:
         before: The metrics of the attempt before.
-        after: The metrics of the attempt after it.
+        after: The metrics of the resumed attempt.
     """
     resumed_at = _first_report(before, after)
     for metric in ("reward", *(f"rewards/{function}/mean" for function in after.functions)):

@@ -30,9 +30,11 @@ def measure_reward_batch(event: Mapping[str, Any], *, with_spread: bool = True) 
     """Return measures of a `reward` event with one value of each function for each completion.
 
     - `variance_share/<function>`: the covariance of its weighted values with the total reward,
-      divided by the variance of the total; at most its share of the functions' variances. Only
-      where another function varies, by more than a quarter of its largest value.
-    - `correlation/<function>/<function>`: Pearson's, over the completions that both apply to.
+      divided by the variance of the total; at most its share of the sum of the functions'
+      variances. Measured only if another function varies by more than a quarter of its largest
+      value.
+    - `correlation/<function>/<function>`: Pearson's correlation over the completions to which both
+      functions apply.
     - `spread_within_groups`: the mean standard deviation of the total within groups.
 
     `variance_share` and `correlation` are the largest share and the lowest correlation. At most 64
@@ -40,7 +42,7 @@ def measure_reward_batch(event: Mapping[str, Any], *, with_spread: bool = True) 
 
     Args:
         event: The event.
-        with_spread: Whether to measure the spread: a trainer may report it itself.
+        with_spread: Whether to measure the spread, which a trainer may report itself.
     """
     columns = _read(event)
     filled = {name: _Column(_filled(values)) for name, values in columns.items()}

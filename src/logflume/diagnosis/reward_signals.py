@@ -32,16 +32,16 @@ _READ_COMPLETIONS = "Read the named completions, and change the reward function 
 class RewardPlateau(Detector):
     """The reward is flat, although there is much left to gain.
 
-    Over `reports` reports; over fewer where each of them has the means of several steps, down to
-    60 reports that cover twice as many steps. Flat means that the difference of the first half and
-    the second, including two standard errors of independent reports, is below 5 % of the reward, if
-    that never rose since the start. If it did, it must be flat for longer than it rose, 60 % of
-    the training, with a difference below 2 %, and the reward below 58 % of its maximum, as
-    estimated by `position`. A reward that rises and falls, as with a curriculum, is not flat. One
-    that doesn't change at all is flat after 50 reports.
+    The reward is flat over `reports` reports; over fewer if each of them has the means of several
+    steps, down to 60 reports that cover twice as many steps. If the reward has never risen since
+    the start, flat means that the difference between the first half and the second, including two
+    standard errors of independent reports, is below 5 % of the reward. If it has risen, it must be
+    flat for longer than it rose, 60 % of the training, with a difference below 2 %, and below 58 %
+    of its maximum, as estimated by `position`. A reward that rises and falls, as with a curriculum,
+    is not flat. A reward that doesn't change at all is flat after 50 reports.
 
-    At the end of the training, there is no later gain to wait for: its learning rate has decayed to
-    a tenth, 90 % of its steps are made, or the run is finished. Then the thirds of 80 reports or
+    At the end of the training, there is no later gain to wait for: the learning rate has decayed to
+    a tenth, 90 % of the steps are made, or the run is finished. Then the thirds of 80 reports or
     more are compared. The reward is flat if the second and the third one differ from the first one
     by less than 20 % of the spread of rewards within groups, including two standard errors; if the
     gain itself is below 1.5 standard errors; and if the reward is below 85 % of its maximum.
@@ -167,19 +167,20 @@ class RewardPlateau(Detector):
 class RewardCollapse(Detector):
     """The reward, or the share of correct answers, has lost most of what it had.
 
-    The level of the last two blocks is `share` of the way from the best three blocks down to zero,
-    or to the lowest block where that is below zero. For correct answers it is `share` and half of
-    the rest, because problems may become harder. Two thirds of `share` are enough if six blocks
-    are that low, and the last three of them not higher than the three before.
+    The level of the last two blocks has fallen by `share` of the way from the best three blocks
+    down to zero, or down to the lowest block if that is below zero. For correct answers it must
+    fall by `share` and half of the rest, because problems may become harder. Two thirds of `share`
+    are enough if six blocks are that low, and the last three of them are not higher than the three
+    before.
 
-    A reward function that never was negative can collapse alone, under a total that holds or rises:
-    a warning. So much of it is lost, and no other function has lost a fifth since its best
-    blocks. For correct answers, the total must not have fallen either. A constant one is left to
-    `constant_function`.
+    A reward function that was never negative can collapse alone, under a total that holds or rises;
+    this is a warning. The function has lost as much as stated above, and no other function has lost
+    a fifth since this one's best blocks. For correct answers, the total must not have fallen
+    either. A constant function is left to `constant_function`.
 
-    At a resume, found by `logflume diagnose` only, a warning: the first two blocks of the total
-    reward, or of a function, are a third lower than the three blocks before the step from which the
-    training was resumed, and by more than noise (a probability of 1/600).
+    At a resume, only `logflume diagnose` finds a collapse, which is a warning: the first two blocks
+    of the total reward, or of a function, are a third lower than the three blocks before the step
+    from which the training was resumed, and lower by more than noise (a probability of 1/600).
 
     Args:
         share: Share of the reward that is lost.
@@ -272,8 +273,8 @@ class RewardWithTruncation(Detector):
     """The reward rises while more completions are truncated at the length limit.
 
     The mean of three reports is compared with the block that had the least truncation. The total
-    reward has to rise; or that of one function, if the total doesn't fall. This is typical of a
-    policy that is rewarded for repeating itself.
+    reward has to rise, or the reward of one function while the total doesn't fall. This is typical
+    of a policy that is rewarded for repeating itself.
 
     Args:
         rise: Minimum rise of the share of truncated completions, 0 to 1.
@@ -353,7 +354,7 @@ class _Rise(NamedTuple):
         return self.value - self.before
 
     def is_clear(self, share: float) -> bool:
-        """Whether it exceeds a share of the level, and twice the standard error.
+        """Whether the gain exceeds a share of the level, and twice the standard error.
 
         That is enough, because the truncation alone exceeds the strict limit.
         """
@@ -366,16 +367,18 @@ class RewardWithoutCorrectness(Detector):
     The last three blocks are compared with three blocks 30, 50, 100, 200 and 400 reports before.
     The reward has to rise by a fifth, and by more than noise.
 
-    - Correctness falls by a seventh, and by more than noise: found at once.
+    - Correctness falls by a seventh, and by more than noise: found immediately.
     - Correctness is flat: its gain, including one standard error of independent reports, is less
-      than a tenth of the reward's over 60 steps, and at least 50 reports. The reward has to keep
-      its gain for 50 reports, and correctness must have room: it is below 85 % of its maximum. A
-      rise that begins in the first 80 steps is normal for 300 steps, because the format is learned
-      first, unless correctness had risen before. Up to 400 steps, the limit is a twentieth.
+      than a tenth of the reward's gain, over 60 steps and at least 50 reports. The reward has to
+      keep its gain for 50 reports, and correctness must have room to rise: it is below 85 % of its
+      maximum. A rise that begins in the first 80 steps is normal for 300 steps, because the format
+      is learned first, unless correctness had risen before. Up to 400 steps, the limit is a
+      twentieth instead of a tenth.
 
     Args:
-        correctness: Texts, one of which the name of the function for correctness contains, in any
-            case. The first such function is used; without one, a metric such as `accuracy`.
+        correctness: Texts that identify the function for correctness: the first function whose name
+            contains one of them, in upper or lower case. Without such a function, a metric such as
+            `accuracy` is used.
     """
 
     signal = "reward_without_correctness"
@@ -474,13 +477,14 @@ class RewardWithoutCorrectness(Detector):
 class VarianceCollapse(Detector):
     """The spread of the reward within groups has collapsed without a gain in reward.
 
-    The mean spread of 20 reports, and two standard errors, is compared with the highest block.
-    Since the block that was last at half of that, the reward has not gained 5 %. The same applies
-    to the spread of the advantages, where it is reported; it doesn't depend on the reward's scale,
-    so a gain doesn't matter.
+    The mean spread of 20 reports, plus two standard errors, is below `share` of the highest block.
+    Since the last block with at least half of the highest spread, the reward has gained less than 5
+    %. The same applies to the spread of the advantages, where it is reported; that spread doesn't
+    depend on the scale of the reward, so a gain doesn't matter.
 
     Args:
-        share: Share of the widest spread so far below which the spread has collapsed, 0 to 1.
+        share: The spread has collapsed if it is below this share of the widest spread so far, 0 to
+            1.
     """
 
     signal = "variance_collapse"

@@ -12,10 +12,11 @@ __all__ = ["DuplicateAnswers", "Repetition", "Staleness", "ToolFailures"]
 class Repetition(Detector):
     """Many completions repeat themselves.
 
-    The median share over five batches of completions that end in a loop, or half of whose word
-    n-grams are repeated, has risen by a fifth from its lowest block and is at least `share`; or it
-    has been twice as high for 60 batches from the start. The same applies to the mean share of
-    repeated n-grams, if it is reported, over ten reports.
+    A completion repeats itself if it ends in a loop, or if half of its word n-grams are repeated.
+    The median share of such completions over five batches has risen by a fifth from its lowest
+    block and is at least `share`; or it has been at least twice `share` for 60 batches from the
+    start. The same applies to the mean share of repeated n-grams over ten reports, where it is
+    reported.
 
     Args:
         share: Share of such completions, or mean share of repeated n-grams, 0 to 1.
@@ -69,9 +70,10 @@ class Repetition(Detector):
 class DuplicateAnswers(Detector):
     """Most completions of a group have the same text, without a gain in reward.
 
-    Texts of 8 characters and more, within one group. The median share over ten batches is at least
-    `share`, and has risen by a third from its lowest block; or it has been 1.5 times as high since
-    the start, for 15 batches. If it was 95 % since then, a gain in reward is no excuse.
+    Texts of 8 characters and more are compared within a group. The median share of copies over ten
+    batches is at least `share`, and has risen by a third from its lowest block; or it has been 1.5
+    times `share` since the start, for 15 batches. If it has been 95 % since the start, a gain in
+    reward is no excuse.
 
     Args:
         share: Share of completions whose text occurs again in their group, 0 to 1.
@@ -139,8 +141,8 @@ class DuplicateAnswers(Detector):
 class ToolFailures(Detector):
     """More and more tool calls fail.
 
-    Their share is at least `share` and has risen by a fifth from its lowest block; or it has been
-    twice as high for 60 reports from the start.
+    The share of failed calls is at least `share` and has risen by a fifth from its lowest block; or
+    it has been twice `share` for 60 reports from the start.
 
     Args:
         share: Share of the calls that fail, 0 to 1.

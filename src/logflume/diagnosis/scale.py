@@ -15,7 +15,8 @@ def find_correctness(history: History, texts: str | Sequence[str]) -> str | None
 
     Args:
         history: The metrics.
-        texts: A text that the name of the reward function contains, in any case; or several.
+        texts: One or more texts, one of which the name of the reward function contains, in upper or
+            lower case.
     """
     parts = [text.lower() for text in ([texts] if isinstance(texts, str) else texts)]
     for function in history.functions:
@@ -28,8 +29,8 @@ def position(history: History, metric: str, blocks: int = 5) -> float | None:
     """Estimate where the mean of a reward lies between 0 and the maximum, 0 to 1.
 
     A function with two values, 0 and the maximum M, has the variance m (M - m) around its mean m,
-    so that M = m + s² / m. Without a standard deviation, a mean that never left [0, 1] is taken for
-    a share. None if neither applies. The mean is that of the last blocks.
+    so M = m + s² / m. Without a standard deviation, a mean that never left [0, 1] is taken for a
+    share. None if neither applies. The mean is that of the last blocks.
     """
     series = history[metric]
     if not series.blocks:
@@ -48,10 +49,10 @@ def position(history: History, metric: str, blocks: int = 5) -> float | None:
 
 
 def reward_scale(history: History) -> float:
-    """Return what a gain in reward is compared with; NaN without rewards.
+    """Return the scale that a gain in reward is compared with; NaN without rewards.
 
-    The largest of its level now, half the range of its levels so far, and the spread within groups:
-    the level alone may be zero or negative.
+    It is the largest of the reward's current level, half the range of its levels so far, and the
+    spread within groups, because the level alone may be zero or negative.
     """
     rewards, spreads = history["reward"], history["reward_std"]
     if rewards.top is None or rewards.bottom is None:

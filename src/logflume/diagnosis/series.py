@@ -43,7 +43,7 @@ class Series:
     """The values of one metric, as they are reported.
 
     Memory is bounded: the last 50 values and at most 600 blocks are kept. If there are more blocks,
-    the older half of them is thinned out.
+    the older half is thinned out.
 
     Attributes:
         count: Number of values so far.
@@ -109,7 +109,7 @@ class Series:
 
     @property
     def constant(self) -> int:
-        """Number of successive values up to the last one that equal it."""
+        """Number of successive values at the end that equal the last one."""
         return self._count_constant(self.recent(self.count % BLOCK_REPORTS))
 
     def _count_constant(self, values: list[float]) -> int:
@@ -135,7 +135,7 @@ class Series:
     def mean_and_error(self, reports: int) -> tuple[float, float]:
         """Return the mean of the last values and its standard error; NaN if there are fewer.
 
-        For values that are often 0 or 1, whose median says little.
+        Useful for values that are often 0 or 1, whose median says little.
         """
         if self.count < reports:
             return math.nan, math.nan
@@ -160,7 +160,7 @@ class Series:
         return sum(block.level for block in chosen) / len(chosen) if chosen else math.nan
 
     def crossing(self, level: float, *, is_rise: bool) -> int:
-        """Return the last report at which a level was on the other side of a limit; 0 if never.
+        """Return the last report at which the level was on the other side of a limit; 0 if none.
 
         Args:
             level: The limit.

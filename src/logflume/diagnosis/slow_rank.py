@@ -1,4 +1,4 @@
-"""Compares the ranks of a run: one that is slower than the others makes all of them wait."""
+"""Compares the ranks of a run: one that is slower than the others makes all others wait."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from logflume.diagnosis.error_rate import BLOCK_REPORTS
-from logflume.diagnosis.finding import Evidence, Finding
+from logflume.diagnosis.finding import Evidence, Finding, Severity
 from logflume.diagnosis.series import median
 
 __all__ = ["SlowRank"]
@@ -18,12 +18,13 @@ _BLOCKS = 3
 class SlowRank:
     """A rank takes longer than the others to generate and to score its completions.
 
-    Only the time before the ranks wait for each other differs between them: that of generation and
-    rewards, from their `generation` events. The median over ten batches of a rank is compared with
-    the median of all ranks. A rank is slow if it takes 1.3 times as long in three blocks in a row.
+    Ranks differ only in the time before they wait for each other: that of generation and rewards,
+    from their `generation` events. The median over ten batches of a rank is compared with the
+    median of all ranks. A rank is slow if it takes 1.3 times as long in three blocks in a row.
     """
 
     signal = "slow_rank"
+    severity: Severity = "warning"
     meaning = "One rank is slower than the others, and all of them wait for it."
     cause = "A throttled GPU, a shared machine, a slow disk, or longer prompts on that rank."
     try_next = "Compare clocks, temperature and other processes of its machine; shuffle the data."
@@ -72,4 +73,4 @@ class SlowRank:
             _FACTOR * usual,
         )
         step = step if type(step) is int else None
-        return Finding(self.signal, "warning", step, evidence, self.cause, self.try_next)
+        return Finding(self.signal, self.severity, step, evidence, self.cause, self.try_next)

@@ -28,16 +28,16 @@ EVENT_TYPES = frozenset(
         "run_finished",
     }
 )
-"""The types of the events that are read."""
+"""The event types that the diagnosis reads."""
 
 _QUIET_REPORTS = 100
-"""Reports for which a problem must be absent before it is over, and can be found again."""
+"""Number of reports for which a problem must be absent before it is over and can be found again."""
 
 _QUIET_FACTOR = 3
-"""How much longer that is each time the problem has come back, which limits repeated findings."""
+"""Factor by which that number grows with each recurrence, which limits repeated findings."""
 
 _CHECK_REPORTS = 10
-"""Reports from one look at the metrics of the problems that are open to the next."""
+"""Number of reports between two looks at the metrics of open problems."""
 
 _MAX_SUBSCRIPTIONS = 256
 
@@ -57,14 +57,14 @@ class _Subscribers(NamedTuple):
 class Diagnosis:
     """The diagnosis of one training, event by event.
 
-    The same class diagnoses a live training (`watch_training`) and a recorded one
-    (`logflume diagnose`). A problem is found when its detector has evidence. It is over when there
-    was no evidence for 100 reports and its metric has come back, closer to what it was before than
-    to what it was when it was found; a finding with `over_since` says so. Then it can be found
-    again; the next time, it must be absent for 300 reports, then for 900, and so on. A
-    `run_started` event begins another training.
+    The same class diagnoses a live training (`watch_training`) and a recorded one (`logflume
+    diagnose`). A problem is found when its detector has evidence. It is over when there has been no
+    evidence for 100 reports and its metric is closer to its value before the problem than to its
+    value in the finding; a finding with `over_since` says so. Then the problem can be found again;
+    the next time, it must be absent for 300 reports, then for 900, and so on. A `run_started` event
+    begins another training.
 
-    A detector that raises an exception doesn't keep the others from their judgement.
+    If a detector raises an exception, the others continue.
 
     Args:
         options: Options of detectors, by the names of their signals.

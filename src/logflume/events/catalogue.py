@@ -3,7 +3,8 @@
 Each class below is one event type. Its fields define the static types, the JSON Schema
 (`logflume schema`), the declared Parquet columns and the documentation. In `families`, a `*` in a
 name matches any text: `rewards/*/mean` matches `rewards/correctness/mean`. A field that its type
-doesn't declare has the kind of its first value (`logflume.values.kinds`).
+doesn't declare has the kind of its first value (`logflume.values.kinds`). `has_curves` says whether
+`logflume show`, TensorBoard and the page draw the type's numbers.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from logflume.events.reserved import (
     unit,
 )
 
-__all__ = ["CATALOGUE", "SCHEMA_VERSION", "EventBase"]
+__all__ = ["CATALOGUE", "SCHEMA_VERSION", "EventBase", "has_curves"]
 
 SCHEMA_VERSION = 1  # incremented when a declared field changes its name, type or meaning
 
 
 class ModelOutput(TrainerEvent):
     """One completion of the model."""
+
+    has_curves: ClassVar[bool] = False
 
     id: Annotated[
         str | None, doc("id of the completion in its run: `<writer>-<attempt>-<n>`, n from 0")
@@ -83,7 +86,9 @@ class ModelOutput(TrainerEvent):
 
 
 class Tokens(TrainerEvent):
-    """The tokens of one completion that was kept. All lists are as long as `token_ids`."""
+    """The tokens of one logged completion. All lists are as long as `token_ids`."""
+
+    has_curves: ClassVar[bool] = False
 
     id: Annotated[str | None, doc("id of the completion")] = None
     token_ids: Annotated[
@@ -114,6 +119,8 @@ class Tokens(TrainerEvent):
 class RunStarted(EventBase):
     """A run was opened. A trainer logs a second one, with its hyperparameters."""
 
+    has_curves: ClassVar[bool] = False
+
     schema_version: Annotated[int | None, doc("version of the event catalogue")] = None
     config: Annotated[str | None, doc("configuration of logflume, as JSON text")] = None
     command: Annotated[str | None, doc("command line of the process")] = None
@@ -135,14 +142,16 @@ class RunStarted(EventBase):
         "versions/*": (str, "version of a package, or of Python"),
         "hyperparameters/*": (
             Any,
-            "given to initialize; of a trainer, an argument that is not at its default, or is well "
-            "known",
+            "given to initialize, or an argument of the trainer that is important or differs from "
+            "its default",
         ),
     }
 
 
 class RunFinished(EventBase):
     """A run was closed."""
+
+    has_curves: ClassVar[bool] = False
 
     status: Annotated[str | None, doc("finished, failed, interrupted or terminated")] = None
     duration_s: Annotated[float | None, unit("s", "time since run_started")] = None
@@ -186,6 +195,8 @@ class Evaluation(Training):
 class Summary(TrainerEvent):
     """What a trainer reports at the end of a training: `train_runtime`, `train_loss` and so on."""
 
+    has_curves: ClassVar[bool] = False
+
     train_runtime: Annotated[float | None, unit("s", "duration of the training")] = None
     train_loss: Annotated[float | None, doc("mean loss over the training")] = None
 
@@ -219,7 +230,7 @@ class Reward(TrainerEvent):
 
 
 class Generation(TrainerEvent):
-    """One batch of rollouts."""
+    """The generation of one batch of completions: its durations and measures."""
 
     rows: Annotated[int | None, doc("number of completions on this rank", "sum")] = None
     generate_s: Annotated[float | None, unit("s", "duration of the generation")] = None
@@ -294,6 +305,8 @@ class Checkpoint(TrainerEvent):
 class Alert(EventBase):
     """A problem in a running training that needs attention."""
 
+    has_curves: ClassVar[bool] = False
+
     signal: Annotated[str | None, doc("name of the signal, such as reward_with_truncation")] = None
     severity: Annotated[str | None, doc("info, warning or critical")] = None
     message: Annotated[
@@ -330,11 +343,15 @@ class Alert(EventBase):
 class Message(EventBase):
     """A text message: any log call whose first argument is not a name of an event type."""
 
+    has_curves: ClassVar[bool] = False
+
     message: Annotated[str | None, doc("text of the message")] = None
 
 
 class ExceptionEvent(EventBase):
     """An uncaught exception, in any thread."""
+
+    has_curves: ClassVar[bool] = False
 
     message: Annotated[str | None, doc("text that names the thread")] = None
     thread: Annotated[str | None, doc("name of the thread")] = None
@@ -342,6 +359,8 @@ class ExceptionEvent(EventBase):
 
 class PipelineEvent(EventBase):
     """A report of the pipeline: a fault of a sink or processor, or the counts at the end."""
+
+    has_curves: ClassVar[bool] = False
 
     status: Annotated[str | None, doc("report, failed, recovered or limited")] = None
     message: Annotated[str | None, doc("text of the message")] = None
@@ -391,3 +410,12 @@ CATALOGUE: dict[str, type[EventBase]] = {
     "pipeline": PipelineEvent,
 }
 """The declared event types by name."""
+
+
+def has_curves(event_type: str) -> bool:
+    """Whether the numbers of an event type are curves. Those of undeclared types are.
+
+    >>> has_curves("training"), has_curves("alert"), has_curves("my.type")
+    (True, False, True)
+    """
+    return CATALOGUE.get(event_type, EventBase).has_curves

@@ -139,6 +139,9 @@ class EventBase(Struct, kw_only=True, omit_defaults=True):
 
     families: ClassVar[Families] = {}
 
+    has_curves: ClassVar[bool] = True
+    """Whether the numbers of the type are curves; not those of texts, lists and reports."""
+
 
 RESERVED_NAMES = frozenset(EventBase.__struct_fields__)
 """The names of these fields."""
@@ -150,13 +153,15 @@ class TrainerEvent(EventBase):
     global_step: Annotated[
         int | None,
         doc(
-            "steps the trainer had completed; rollouts for training belong to the next one", "last"
+            "steps that the trainer had completed; rollouts for training belong to the next step",
+            "last",
         ),
     ] = None
     generation: Annotated[
         int | None,
         doc(
-            "number of the rollout batch in the attempt; of metrics, the latest trained on", "last"
+            "number of the rollout in the attempt, from 0; of metrics, the latest one trained on",
+            "last",
         ),
     ] = None
 

@@ -10,10 +10,13 @@ __all__ = [
     "UNSET",
     "WELL_KNOWN",
     "argument_fields",
+    "hyperparameters_of",
     "is_incidental",
     "main_hyperparameters",
     "split_report",
 ]
+
+_PREFIX = "hyperparameters/"
 
 _MAIN_HYPERPARAMETERS = (
     "learning_rate",
@@ -137,6 +140,19 @@ def argument_fields(arguments: Any) -> dict[str, Any]:
     }
 
 
+def hyperparameters_of(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters in the fields of a `run_started` event, without those of null.
+
+    >>> hyperparameters_of({"event": "run_started", "hyperparameters/beta": 0.5})
+    {'beta': 0.5}
+    """
+    return {
+        name.removeprefix(_PREFIX): value
+        for name, value in event.items()
+        if name.startswith(_PREFIX) and value is not None
+    }
+
+
 def main_hyperparameters(
     hyperparameters: Mapping[str, Any], limit: int | None = None
 ) -> dict[str, Any]:
@@ -144,7 +160,7 @@ def main_hyperparameters(
 
     Args:
         hyperparameters: The hyperparameters by name.
-        limit: The maximum number of those that matter; None: no maximum.
+        limit: The maximum number of hyperparameters; None: no maximum.
 
     Example:
         >>> main_hyperparameters({"logging_steps": 1, "seed": 0, "learning_rate": 1e-3})

@@ -25,8 +25,8 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND
 class AppendFile:
     """A file to which each append is written completely or not at all.
 
-    If another process removes or truncates the file, the next append starts it again, and
-    `loss` says what is missing. What is not a regular file is refused, and so is a link.
+    If another process removes or truncates the file, the next append starts it again, and `loss`
+    says what is missing. Links and anything else that is not a regular file are refused.
 
     Args:
         path: The file. Its folder is created if missing.
@@ -82,7 +82,7 @@ class AppendFile:
         """Append bytes to the file.
 
         Raises:
-            OSError: They can't be written. Whatever was written of them is truncated.
+            OSError: They can't be written. A part that was written is removed again.
         """
         if self._file < 0 or self._is_cut():
             self.reopen()
@@ -108,7 +108,7 @@ class AppendFile:
         """Return once the file, including its name, is on the disk.
 
         Raises:
-            OSError: It is unknown how much of it is.
+            OSError: It is unknown how much of the file is on the disk.
         """
         if self._file >= 0:
             sync(self._file)

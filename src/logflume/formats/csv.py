@@ -1,6 +1,6 @@
-"""CSV files: values as cells, safe to open in a spreadsheet, headers, and the rows read back.
+"""CSV files: cells that are safe to open in a spreadsheet, headers, and the rows read back.
 
-A file that is full is renamed: of `x.csv` to `x.000001.csv` and so on. Each has a header.
+A full file is renamed, from `x.csv` to `x.000001.csv` and so on. Each file has a header.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ _CELL = re.compile(rb'(?:^|,)("(?:[^"]|"")*"(?=,|$)|[^,]*)')
 
 
 def csv_files(path: Path) -> list[Path]:
-    """Return the files of an output in order: the rotated ones, then the one that is written.
+    """Return the files of an output in order: the rotated files, then the current one.
 
-    Names with fewer digits are not those of rotated files, but of somebody's copies.
+    A name with fewer digits is not that of a rotated file, but of somebody's copy.
 
     Raises:
         OSError: The folder can't be read.
@@ -68,7 +68,7 @@ def header_line(columns: Iterable[str]) -> bytes:
 
 
 def read_header(path: Path, columns: list[str]) -> list[str]:
-    """Return the columns that an output has: of the file that is written, or the last rotated one.
+    """Return the columns of an output: those of the current file, or of the last rotated one.
 
     Args:
         path: The file that is written.
@@ -106,7 +106,7 @@ def _parse_header(text: str) -> list[str]:
 
 
 def encode_rows(rows: Iterable[Sequence[str]]) -> bytes:
-    """Return the lines of rows, given their cells."""
+    """Return rows as lines, given their cells."""
     # Row by row: encoding a batch of long texts in one call would block other Python threads.
     return b"".join([(",".join(row) + "\n").encode() for row in rows])
 
@@ -299,11 +299,11 @@ def scan_rows(
 
     Args:
         path: The file that is written; it may be missing, and there may be rotated ones.
-        columns: The header that they should have, or a part of which they have.
+        columns: The header that the files should have; they may have a part of it.
         run: The run and rank.
 
     Raises:
-        FileNotFoundError: A file was rotated meanwhile.
+        FileNotFoundError: A file was rotated during the scan.
     """
     paths = csv_files(path)
     with ExitStack() as stack:
@@ -347,7 +347,7 @@ def _scan_file(
 
 
 def row_checksum(event: Event) -> int:
-    """Return the checksum of an event's row, which is the same whatever columns the file has."""
+    """Return the checksum of an event's row, which doesn't depend on the columns of the file."""
     return _checksum(event, event.get("extras"))
 
 

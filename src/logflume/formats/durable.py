@@ -1,4 +1,4 @@
-"""Syncing files to the disk: what is only in the cache of the system is lost with the machine."""
+"""Syncing files to the disk: what is only in the system's cache is lost if the machine fails."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def sync(descriptor: int) -> None:
     """Return once the content of an open file is on the disk.
 
     Raises:
-        OSError: It is unknown how much of it is. A second call may succeed, but means nothing:
-            after a failed `fsync` the system may have discarded what it could not write.
+        OSError: It is unknown how much is on the disk. A second call may succeed, but means
+            nothing: after a failed `fsync`, the system may have discarded what it could not write.
     """
     if sys.platform == "darwin":  # `fsync` leaves it in the cache of the disk
         import fcntl

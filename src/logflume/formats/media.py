@@ -1,4 +1,4 @@
-"""Files under a run's `media/`, named by their content: what is logged often is stored once."""
+"""Files under a run's `media/`, named by their content, so that equal images are stored once."""
 
 from __future__ import annotations
 

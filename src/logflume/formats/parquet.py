@@ -228,7 +228,8 @@ _MAX_MERGED = 100
 def are_there(names: Iterable[str], parts: Sequence[Part]) -> bool:
     """Whether the events of former parts are still there, by the names of the parts.
 
-    They may have been merged since. False, too, if many were: then opening the parts is as fast.
+    They may have been merged since. Also False if many were merged: then opening the parts is as
+    fast.
     """
     former = set(names).difference(part.name for part in parts)
     return len(former) <= _MAX_MERGED and all(
@@ -245,8 +246,8 @@ def is_part_name(name: str) -> bool:
 def part_name(attempt: int, first_seq: int, last_seq: int, rows: int | None, copy: int = 0) -> str:
     """Return the file name of a part. Names sort in the order of the events.
 
-    With the number of rows in the names, readers need not open the parts to know that none is
-    missing, nor to count the events of a type.
+    Because the names have the numbers of rows, readers need not open the parts to know that none is
+    missing, or to count the events of a type.
 
     Args:
         attempt: The attempt of its events.

@@ -9,8 +9,8 @@ names.py           maps names such as `train/loss` to the field `loss` of `train
 writing.py         writes the imported events as a run, through the sinks
 ```
 
-A reader is a function `read(path, left_out)` that yields `ImportedEvent`s in order and counts what
-can't be imported.
+A reader is a function `read(path, left_out)` that yields `ImportedEvent`s in order, and counts what
+can't be imported in `left_out`.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def read_event_file(path: Path, left_out: LeftOut) -> Iterator[Event]:
 
 
 class ValueReader:
-    """Reads the values of a folder's events. Only the first value of a tag names its plugin."""
+    """Reads the values in a folder's events. Only the first value of a tag names its plugin."""
 
     def __init__(self, left_out: LeftOut) -> None:
         self._left_out = left_out

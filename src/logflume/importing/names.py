@@ -10,9 +10,9 @@
 | any other, such as `speed/loss`        | `training`   | the full name   |
 
 transformers writes `loss` as `train/loss`, `eval_loss` as `eval/loss` and `test_loss` as
-`test/loss`. This is reverted, and the names of each group are then split as our callbacks split a
-report. A name `<type>/<field>` is a field of that type if the type declares it: the event files of
-our own sink have such names.
+`test/loss`. This module reverts that, and then splits the names of each group as logflume's
+callbacks split a report. A name `<type>/<field>`, as in the event files of logflume's own sink, is
+a field of that type if the type declares it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ImportedEvent(msgspec.Struct):
     """An event as read from a source, before it is normalized.
 
     Attributes:
-        event: Event type. `run_finished` contains the status of the run and is written last.
+        event: Event type. `run_finished` has the status of the run and is written last.
         fields: The fields; lists and mappings may be nested.
         step: The training step; None if it has none.
         time_s: When it was logged, in seconds since 1970; None if unknown.

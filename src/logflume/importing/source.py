@@ -121,8 +121,8 @@ _GENERIC_NAMES = re.compile(
 def find_format(path: Path) -> SourceFormat:
     """Detect the format of a file from its content, or of a folder from the files in it.
 
-    A folder with both a trainer state and event files counts as the former, which has the same
-    numbers in full precision.
+    A folder with both a trainer state and event files is imported from the trainer state, which has
+    the same numbers in full precision.
 
     Raises:
         RunError: The path doesn't exist, or the format is not recognized.

@@ -1,16 +1,17 @@
-"""Imports the event files of torch's and tensorboardX's SummaryWriter, of TRL and of our own sink.
+"""Imports the event files of torch's and tensorboardX's SummaryWriter, of TRL and of logflume.
 
 All numbers of a step become one event per type (see `logflume.importing.names`). If a tag has
-several numbers at a step, the later ones become further events. A text becomes a `message` with
-its `tag`. Hyperparameters, and the arguments that transformers writes as a text, become
-`run_started`. The time of an event is that of its first number. TensorBoard stores numbers as
-float32, so they are imported with that precision.
+several numbers at a step, the later ones become further events. A text becomes a `message` with its
+`tag`. Hyperparameters, and the arguments that transformers writes as a text, become `run_started`.
+An event has the time of its first number. TensorBoard stores numbers as float32, so they are
+imported with that precision.
 
-After a restart with a `SessionLog.START` (`purge_step` in torch) the points from its step on are
-those of the restart, as in TensorBoard. Histograms, images and so on are left out.
+A `SessionLog.START` (`purge_step` in torch) marks a restart: as in TensorBoard, it discards the
+earlier points from its step on. Histograms, images and so on are left out.
 
-TensorBoard shows each folder of event files as a run. Here they become a single run, and the fields
-from each folder are prefixed with its name, except for `train` and `eval`, which Keras writes.
+TensorBoard shows each folder of event files as a run. Here all folders become one run. The fields
+from each folder are prefixed with its name, except for the folders `train` and `eval`, which Keras
+writes.
 """
 
 from __future__ import annotations

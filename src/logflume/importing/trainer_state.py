@@ -1,6 +1,6 @@
 """Imports the `trainer_state.json` that transformers and TRL save with each checkpoint.
 
-Its `log_history` contains every report of the trainer unchanged; these become `training`,
+Its `log_history` contains every report of the trainer unchanged. The reports become `training`,
 `evaluation` and `summary` events. The rest becomes `run_started` (the hyperparameters) and
 `trainer_state` (`total_flos`, `best_metric` and so on).
 

@@ -129,9 +129,9 @@ _EARLIEST_TIME_S, _LATEST_TIME_S = 1e8, 4e9
 def read_rows(rows: Iterable[Row]) -> Iterator[ImportedEvent]:
     """Yield the events of each row.
 
-    The step is the first of `STEP_NAMES` that occurs in the first 1,000 rows. A row without it, or
-    whose step is not a whole number, belongs to the step of the row before: TRL logs timings in
-    rows without a step.
+    The step is the first of `STEP_NAMES` that occurs in the first 1,000 rows. A row without a step,
+    or whose step is not a whole number, belongs to the step of the row before, because TRL logs
+    timings in rows without a step.
     """
     rows = iter(rows)
     first = list(islice(rows, _LOOK_AHEAD))

@@ -43,7 +43,7 @@ _LAST_TIME_S = 253_402_300_799.0  # end of the year 9999, the last that RFC 3339
 def write_run(
     imported: Iterable[ImportedEvent], run: RunInfo, origin: dict[str, str], default_time_s: float
 ) -> Counter[str]:
-    """Write a run completely or not at all: it gets its name once everything is written.
+    """Write a run completely or not at all: its folder gets its name once everything is written.
 
     Args:
         imported: The events of the run, in order.

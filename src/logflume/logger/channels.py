@@ -36,7 +36,7 @@ class Channel:
 
     Attributes:
         name: Name of the loggers.
-        level: Calls below this number return at once.
+        level: Calls below this number return immediately.
     """
 
     __slots__ = ("level", "name")
@@ -129,7 +129,7 @@ class Channels:
     def warn_if_held(self) -> None:
         """Warn that no run is open, once until one is.
 
-        Called when that is hardly intended: when a trainer reports, or the buffer is full.
+        Called when that is hardly intended: when a trainer reports, or when the buffer is full.
         """
         if self.is_held and not self.has_warned:
             self.has_warned = True

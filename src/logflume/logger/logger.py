@@ -123,7 +123,8 @@ class EventLogger(_BoundLogger):
     """A bound logger whose calls become events.
 
     A call stamps the time, copies what is mutable and puts the result into a buffer. It does no I/O
-    and never raises. Levels follow the configuration in force, also for loggers made before it.
+    and never raises. The configuration in force determines the levels, also of loggers that are
+    older than it.
 
     `bind`, `unbind` and `new` keep the class of a subclass.
 
@@ -149,7 +150,7 @@ class EventLogger(_BoundLogger):
         return bound
 
     def new(self, /, **new_values: Any) -> Self:
-        """Return a logger with these fields only."""
+        """Return a logger with only these fields."""
         return type(self)(self._logger, self._processors, new_values)
 
     @_logs_at("debug")
@@ -166,18 +167,18 @@ class EventLogger(_BoundLogger):
 
     @_logs_at("error")
     def error(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
-        """Log at error level. The worker writes it at once."""
+        """Log at error level. The worker writes the event immediately."""
 
     @_logs_at("critical")
     def critical(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
-        """Log at critical level. The worker writes it at once."""
+        """Log at critical level. The worker writes the event immediately."""
 
     def log(
         self, level: int | str | None = None, event: Any = None, /, *args: Any, **fields: Any
     ) -> None:
         """Log at a level given as a number or a name; a number between two counts as the lower.
 
-        An invalid level counts as info, with the reason in the field `problem`.
+        An invalid level counts as info; the field `problem` says why.
         """
         if level is None:
             level = fields.pop("level", None)
@@ -249,11 +250,11 @@ class EventLogger(_BoundLogger):
 def get_logger(name: str = "training", **context: Any) -> EventLogger:
     """Return a logger, with `context` bound to it.
 
-    It can be called anywhere and at any time, also before `initialize()`: the first 10,000 events
+    Call it anywhere and at any time, also before `initialize()`: the first 10,000 events that are
     logged until then are kept and delivered.
 
     Args:
-        name: Name of the logger, by which the configuration chooses level and sinks.
+        name: Name of the logger, which determines its level and sinks in the configuration.
         context: Fields that every event of this logger has.
     """
     return EventLogger(CHANNELS.channel(name), CHANNELS.caller_processors, dict(context))

@@ -117,8 +117,8 @@ def diagnose(
     Args:
         folder: The run's folder.
         on_progress: Called with the number of bytes of journal that were read since the last call.
-        outside: Sink files outside of the run's folder to include. Others are left alone, because
-            only the journal names their paths.
+        outside: Sink files outside the run's folder to include. Others are left alone, because only
+            the journal names their paths.
         note: Called with a line about each sink file that is not checked.
         processes: How many processes check the writers; None: one for each core, if there is enough
             to read. They are spawned, so a script that calls this needs a `__main__` guard.

@@ -129,8 +129,8 @@ def repair(
     Args:
         folder: The run's folder.
         on_progress: Called with the number of bytes of journal that were read since the last call.
-        outside: Sink files outside of the run's folder to repair as well. Only their missing events
-            are added.
+        outside: Sink files outside the run's folder to repair as well: missing events are added to
+            them, and nothing else is changed.
         note: Called with a line about each sink file that is left alone.
 
     Returns:

@@ -62,8 +62,7 @@ def replay(
 
     Args:
         folder: The run's folder.
-        kinds: Registered kinds of sinks: csv, parquet, tensorboard, console (the log file), jsonl,
-            and any other kind with a path that the run has.
+        kinds: Types of sinks with a path that the run has; that of the journal only with `out`.
         out: Folder to write to; None replaces the sink files in the run's folder.
         on_progress: Called with the number of bytes of journal that were read since the last call.
 

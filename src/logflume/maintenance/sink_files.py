@@ -346,7 +346,7 @@ def find_sink_files(run: RunInfo, folder: Path, configs: Mapping[int, Config]) -
 def select_sink_files(
     sink_files: Sequence[SinkFile], outside: Collection[Path], note: Callable[[str], None]
 ) -> list[SinkFile]:
-    """Return the sink files in the run's folder, and those outside of it that the user names.
+    """Return the sink files in the run's folder, and those outside it that the user names.
 
     Args:
         sink_files: All sink files of a writer.
@@ -367,7 +367,7 @@ def select_sink_files(
 
 
 def note_unchecked(configs: Mapping[int, Config], note: Callable[[str], None]) -> None:
-    """Call `note` with a line about each sink that is left out: of unknown kind, or by its path."""
+    """Call `note` with a line about each sink that is left out because of its kind or its path."""
     unknown = {
         (name, sink.type)
         for config in configs.values()

@@ -102,7 +102,7 @@ def build_pipeline(
         started_ns: When the attempt started, in nanoseconds since 1970.
         in_worker_process: Whether this is a worker process. It has short queues: waiting events
             stay in the training process's buffer.
-        earlier_events: As that of a `Pipeline`.
+        earlier_events: As for a `Pipeline`.
 
     Raises:
         ConfigError: A component is unknown or doesn't accept its options.
@@ -179,7 +179,8 @@ def build_sink(
     """Build one sink from its section of the configuration.
 
     The placeholders `{dir}`, `{run}` and `{rank}` in its option `path` are expanded. In the run's
-    folder, which may be somebody else's, no link is followed; elsewhere the user's own links are.
+    folder, which may come from somebody else, no link is followed; elsewhere, the user's own links
+    are followed.
 
     Args:
         name: Name of the sink, for error messages.

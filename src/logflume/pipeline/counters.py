@@ -1,4 +1,4 @@
-"""Counts of the events of one sink, by what became of them."""
+"""Counts of the events of one sink: accepted, written, dropped, and so on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Counters"]
 
 
 class Counters:
-    """What became of the events of one sink. At rest, accepted = written + dropped.
+    """The counts of the events of one sink. At rest, accepted = written + dropped.
 
     Only one thread changes each count, so no lock is needed.
 
@@ -57,7 +57,7 @@ class Counters:
         return not self.unwritten and not set(self._lost()) - {"rejected"}
 
     def is_all(self, events: int) -> bool:
-        """Whether the sink has every single one of that many events."""
+        """Whether the sink has all of this number of events."""
         return self.accepted == events and not self.unwritten and not self._lost()
 
     def as_dict(self) -> dict[str, int]:

@@ -22,7 +22,7 @@ class Delivery:
 
     Args:
         guarded: The guarded sink.
-        threaded: Gives it a thread of its own; None: it is called on the worker's thread.
+        threaded: Gives the sink a thread of its own; None: it is called on the worker's thread.
         report: Called with (component, status, reason) on the first loss.
 
     Attributes:

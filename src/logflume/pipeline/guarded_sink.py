@@ -111,8 +111,8 @@ class _Retries:
         """Note that a try succeeded.
 
         Args:
-            one_of_several: Whether it was with one of several events: one that the sink can't take
-                may follow, with tries of its own.
+            one_of_several: Whether the try wrote one of several events: an event that the sink
+                can't take may follow.
         """
         self.has_failed = self.is_shortage = False
         self._failures = min(self._failures, BATCH_TRIES) if one_of_several else 0

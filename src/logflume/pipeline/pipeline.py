@@ -154,7 +154,7 @@ class Pipeline:
             delivery.counters.give_up()
 
     def when_ended(self, call: Callable[[], None]) -> None:
-        """Call `call` once the pipeline writes nothing more, which may be at once."""
+        """Call `call` once the pipeline writes nothing more, which may be immediately."""
         self._worker.when_ended(call)
 
     def discard(self) -> None:

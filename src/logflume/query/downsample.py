@@ -74,8 +74,8 @@ def downsample_wide(points: pa.Table, keys: Sequence[str], max_points: int) -> p
 def find_points(values: Array, max_points: int) -> Array:
     """Return the indices of at most `max_points` values that show the shape of all of them.
 
-    The values are split into equally long stretches. Of each one the first, the last, the lowest
-    and the highest value are kept, and the first NaN.
+    The values are split into stretches of equal length. Each stretch keeps its first, last, lowest
+    and highest value, and its first NaN.
 
     Args:
         values: Shape [points].

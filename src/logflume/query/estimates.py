@@ -63,8 +63,8 @@ def best_weights(size: int, k: int) -> Array:
 def majority_at(votes: Votes, blank: int, k: int) -> float:
     """Return the probability that the most frequent answer of k completions is correct.
 
-    Of answers that are equally frequent, each wins with the same probability. A completion without
-    an answer has no vote; if none of the k has one, there is no correct answer.
+    Among equally frequent answers, each wins with the same probability. A completion without an
+    answer has no vote; if none of the k has an answer, the majority is wrong.
 
     The subsets are counted, not listed: if an answer wins with v votes, the rest of the subset is a
     product of polynomials in the number of completions, one for each other answer, cut off at v.

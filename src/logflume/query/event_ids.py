@@ -26,7 +26,7 @@ def read_same(
 ) -> tuple[pa.Table, pa.Table]:
     """Return the events that `rows` identifies, and these rows, both in the order of `rows`.
 
-    In a live run, an event may belong to an earlier attempt by now; its row is omitted.
+    In a live run, an event may have become one of an earlier attempt; its row is omitted.
 
     Args:
         read: Returns the events of a type, with some of their columns.

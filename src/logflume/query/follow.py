@@ -30,8 +30,8 @@ def follow(
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the last events of a run and then, if requested, new events, in batches.
 
-    Following continues across rotations, further attempts, ranks and forked children until no
-    process writes the run any more.
+    Following continues across rotations, further attempts, ranks and forked children, until no
+    process writes the run.
 
     Args:
         folder: The run's folder.

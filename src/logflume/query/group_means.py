@@ -55,7 +55,7 @@ def mean_over_groups(
     Args:
         visits: The visits.
         labels: The labels of each visit.
-        values: The value of each visit; NaN: it has none, so it doesn't count.
+        values: The value of each visit; NaN: the visit doesn't count.
         seed: Seed of the confidence intervals.
         is_share: Whether all values are between 0 and 1.
 
@@ -108,8 +108,8 @@ def _label(read: Callable[..., pa.Table], visits: Visits, name: str, question: s
         fields = available_columns(read)
         hint = nearest(name, [field.removeprefix(_COLUMNS) for field in fields])
         raise QueryError(
-            f"{question}: by={name!r}: completions have no such field, nor the dataset such a "
-            "column; `attach(columns=[…])` logs more columns of the dataset"
+            f"{question}: by={name!r}: the completions have neither such a field nor such a column "
+            "of the dataset; `attach(columns=[…])` records further columns"
             + (f". Did you mean {hint!r}?" if hint else "")
         )
     values = visits.completions[column]

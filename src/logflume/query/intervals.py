@@ -46,13 +46,14 @@ def bootstrap_intervals(clusters: Clusters, *, seed: int, is_share: bool) -> Arr
     https://doi.org/10.1080/00031305.2015.1089789), without which intervals of few prompts are too
     narrow.
 
-    Few samples contain the rare prompt that differs from all others. So the resamples of a
-    share also draw from two unseen prompts, one with the value 0 and one with 1, each with the
-    weight of 1/20 prompt. Without these, intervals near 0 and 1 contain the truth too rarely;
+    Few samples contain the rare prompt that differs from all others. The resamples of a share
+    therefore also draw from two unseen prompts, one with the value 0 and one with 1, each with the
+    weight of 1/20 prompt. Without these, intervals near 0 and 1 contain the true value too rarely;
     others hardly change (`python -m tests.benchmarks.interval_coverage`).
 
-    NaN if there is only one prompt, or if all prompts have the same value. If that is 0 or 1, the
-    bounds of a share are exact ones (Clopper and Pearson 1934), as equal values have no spread.
+    The bounds are NaN if there is only one prompt, or if all prompts have the same value. If that
+    value is 0 or 1, the bounds of a share are the exact ones (Clopper and Pearson 1934), because
+    equal values have no spread.
 
     Args:
         clusters: The prompts.

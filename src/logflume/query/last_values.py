@@ -1,4 +1,4 @@
-"""What a list of runs shows, from both ends of a journal: it must not read them all."""
+"""What a list of runs shows, read from both ends of an attempt's journal, not from all of it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from logflume.formats.journal import Line, open_journal, parse_line
+from logflume.formats.journal import Line, open_journal, parse_line, read_lines_from
 from logflume.runs.files import Writer
 
 __all__ = ["LastValues", "read_ends"]
-
-HYPERPARAMETERS = "hyperparameters/"
 
 _FIRST_BYTES = 1 << 15
 _GROWTH = 8
@@ -35,17 +33,16 @@ class LastValues(NamedTuple):
     duration_s: float | None
 
 
-def read_ends(writers: Sequence[Writer]) -> tuple[LastValues | None, dict[str, Any]]:
-    """Return what a run logged last, and the hyperparameters that its trainer reported first.
+def read_ends(writers: Sequence[Writer]) -> tuple[LastValues | None, list[dict[str, Any]]]:
+    """Return what the latest attempt of a run logged last, and its `run_started` events.
 
-    They are at the ends of the journal of its first rank: the end of the latest attempt's, and the
-    beginning of the first one's, which is usually the same journal and then opened once.
+    They are in the journal of its first rank: at the end, and where the attempt begins.
 
     Args:
         writers: All writers of the run.
 
     Returns:
-        The last values, and the hyperparameters. The values are None if the end of the journal
+        The last values, and the events. The values are None if the end of the journal
         doesn't have them, for example just after a rotation.
 
     Raises:
@@ -53,12 +50,11 @@ def read_ends(writers: Sequence[Writer]) -> tuple[LastValues | None, dict[str, A
     """
     latest = max(writers, key=_attempt, default=None)  # of equal ones, the lowest rank is first
     if latest is None:
-        return None, {}
+        return None, []
     with ExitStack() as stack:
         files = open_journal(latest, stack)
-        first = files if latest is writers[0] else open_journal(writers[0], stack)
-        hyperparameters = _read_hyperparameters(first)
-        return _read_last_values(files, _attempt(latest)), hyperparameters
+        started = _read_started(files, _attempt(latest))
+        return _read_last_values(files, _attempt(latest)), started
 
 
 def _read_last_values(files: Sequence[tuple[Path, Any]], attempt: int) -> LastValues | None:
@@ -81,23 +77,28 @@ def _read_last_values(files: Sequence[tuple[Path, Any]], attempt: int) -> LastVa
 
 
 _HEAD_BYTES = 1 << 18
-"""Of the beginning of a journal. A trainer reports its arguments before its first step."""
+"""Of the beginning of an attempt. A trainer reports its arguments before its first step."""
 
 
-def _read_hyperparameters(files: Sequence[tuple[Path, Any]]) -> dict[str, Any]:
-    """Return the hyperparameters in the beginning of a journal, whose files were just opened."""
-    found: dict[str, Any] = {}
-    for path, file in files[:1]:
-        data = file.read(_HEAD_BYTES)
-        size_bytes, end = data.rfind(b"\n") + 1, 0
-        while (position := data.find(_type_pattern("run_started"), end, size_bytes)) >= 0:
-            start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position) + 1
-            found |= {
-                name.removeprefix(HYPERPARAMETERS): value
-                for name, value in parse_line(Line(data[start:end], path, None)).items()
-                if name.startswith(HYPERPARAMETERS) and value is not None
-            }
+def _read_started(files: Sequence[tuple[Path, Any]], attempt: int) -> list[dict[str, Any]]:
+    """Return the `run_started` events at the beginning of an attempt, from files just opened."""
+    path, data = _read_head(files, attempt)
+    found, end = [], 0
+    size_bytes = data.rfind(b"\n") + 1
+    while (position := data.find(_type_pattern("run_started"), end, size_bytes)) >= 0:
+        start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position) + 1
+        found.append(parse_line(Line(data[start:end], path, None)))
     return found
+
+
+def _read_head(files: Sequence[tuple[Path, Any]], attempt: int) -> tuple[Path, bytes]:
+    """Return the beginning of an attempt, and the file that it is in."""
+    if attempt <= 0:  # `read_lines_from` would import pyarrow
+        return next(((path, file.read(_HEAD_BYTES)) for path, file in files), (Path(), b""))
+    for _, line in read_lines_from(files, (attempt, 0)):
+        # Lines are read one by one, so the file is at the end of this one.
+        return line.path, line.raw + dict(files)[line.path].read(_HEAD_BYTES)
+    return Path(), b""
 
 
 def _type_pattern(event_type: str) -> bytes:

@@ -60,8 +60,8 @@ def read_metrics(
         names: Names and patterns of metrics; empty: all.
         wide_by: The key columns of the wide form; None: long form.
         max_points: The maximum number of points of a curve; None: all.
-        has_many_ranks: Whether several ranks write a run. Then most points of the wide form are of
-            several events, so the lists that they are weighted by are read at once: opening the
+        has_many_ranks: Whether several ranks write a run. Then most points of the wide form have
+            several events, so the lists that weight them are read in the same pass: opening the
             files of a thousand ranks again takes as long as reading them.
 
     Raises:

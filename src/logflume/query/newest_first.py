@@ -1,4 +1,4 @@
-"""Reads completions in pieces of some steps, the newest first: a search that can stop early."""
+"""Reads completions a few steps at a time, the newest first, for a search that can stop early."""
 
 from __future__ import annotations
 

@@ -141,10 +141,10 @@ def open_runs(
     """Open several runs for reading, to be queried together.
 
     Args:
-        paths: A pattern (`logs/*`), whose matches that aren't runs are ignored; or folders of
-            runs. What exists is a path, not a pattern, even if its name has a `[`. A link
-            (`latest`) to a run that is already included is ignored, too. Runs with the same id are
-            identified by their folders.
+        paths: A pattern (`logs/*`), or folders of runs. Matches of the pattern that aren't runs are
+            ignored, and so is a link (`latest`) to a run that is already included. A text that
+            names an existing path is a path, not a pattern, even if it contains a `[`. Runs with
+            the same id are identified by their folders.
         attempts: As for `open_run`.
 
     Raises:

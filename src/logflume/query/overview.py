@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from logflume.guard import Failure, call_guarded, describe
+from logflume.query.hyperparameters import merge_hyperparameters
 from logflume.query.last_values import LastValues, read_ends
 from logflume.query.open_run import Run
 from logflume.runs.files import Writer, find_writers
@@ -42,8 +43,8 @@ def read_overview(
     error = None
     if isinstance(read, Failure):
         error = str(read.error) or describe(read.error)
-        read = LastValues(None, None, None), {}
-    values, hyperparameters = read
+        read = LastValues(None, None, None), []
+    values, started = read
     row = {
         "status": status.status if error is None else "damaged",
         "rank_note": describe_ranks(status.ranks, {}),
@@ -54,15 +55,15 @@ def read_overview(
         "last_reward": values.reward,
         "tags": list(description.tags),
         "notes": description.notes,
-        "hyperparameters": {**hyperparameters, **description.hyperparameters},
+        "hyperparameters": merge_hyperparameters(description, started),
     }
     return row, error
 
 
-def _read(folder: Path, writers: Sequence[Writer]) -> tuple[LastValues, dict[str, Any]]:
-    """Return the last values of a run, and the hyperparameters of its trainer."""
-    values, hyperparameters = read_ends(writers)
-    return values or _query_last(Run(folder)), hyperparameters
+def _read(folder: Path, writers: Sequence[Writer]) -> tuple[LastValues, list[dict[str, Any]]]:
+    """Return the last values of a run, and the `run_started` events of its latest attempt."""
+    values, started = read_ends(writers)
+    return values or _query_last(Run(folder)), started
 
 
 def _query_last(run: Run) -> LastValues:

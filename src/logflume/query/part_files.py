@@ -100,8 +100,8 @@ class KnownSchemas:
     """The different schemas found so far: a thousand ranks have only a few.
 
     Args:
-        select_columns: Returns the columns to read, of those that a part has. Called once for all
-            parts with equal schemas.
+        select_columns: Returns which of a part's columns to read. Called once for all parts with
+            equal schemas.
     """
 
     def __init__(self, select_columns: SelectColumns) -> None:

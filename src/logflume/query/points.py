@@ -21,9 +21,9 @@ _OF_START = ["run", "attempt", "timestamp", "logger", "step"]
 def find_restarts(read: Callable[..., pa.Table]) -> list[dict[str, Any]]:
     """Return the `run_started` of each training but the first one of an attempt.
 
-    Several trainings within an attempt log the same steps: that of another trainer, or another
-    call of `train()`. A trainer's `run_started` has the logger `training` and a step, in contrast
-    to that of the pipeline or of an import.
+    Several trainings within an attempt, by another trainer or another call of `train()`, log the
+    same steps. A trainer's `run_started` has the logger `training` and a step, unlike that of the
+    pipeline or of an import.
 
     Args:
         read: Returns the events of a type, with some of their columns.
@@ -58,8 +58,8 @@ def merge_events(
         events: The events, with all columns that the aggregates depend on.
         keys: The columns that are equal in the events of one point, among them `step`.
         metrics: The columns to aggregate, which become numbers (float64).
-        restarts: Returns the result of `find_restarts`, if it is needed. Of several trainings, the
-            latest one that has a value counts.
+        restarts: Returns the result of `find_restarts`, if it is needed. If there are several
+            trainings, the latest one that has a value counts.
         read_lists: Returns the lists of some events of a type, if they are needed.
     """
     groups = _number_groups(events, keys)

@@ -40,7 +40,7 @@ def read_prompt(
 
     Args:
         read: Returns the events of a type, with some of their columns.
-        prompt_id: The prompt's id, or the beginning of only one.
+        prompt_id: The prompt's id, or its beginning, if no other id begins with that.
         steps: The steps; None: all. Visits are numbered over all steps and modes.
         mode: Only visits of training or of evaluation; None: both.
         solved: The total reward from which a completion solves its prompt, where correctness was
@@ -48,7 +48,7 @@ def read_prompt(
         columns: Names and patterns of the columns to return; None: all.
 
     Raises:
-        QueryError: There is no such prompt or column, or the ids of several begin with `prompt_id`.
+        QueryError: There is no such prompt or column, or several ids begin with `prompt_id`.
     """
     check_mode(mode)
     in_steps = RowFilter.from_steps(steps)

@@ -31,8 +31,8 @@ def hash_text(prompt: str) -> str:
 def prompt_ids(completions: pa.Table) -> Any:
     """Return the id of the prompt of each completion; null if nothing identifies it.
 
-    Without a `prompt_id` it is the hash of the text of the prompt, or else of the question. So a
-    conversation has another id than the one that a trainer's `attach` records.
+    Without a `prompt_id`, it is the hash of the text of the prompt, or else of the question. For a
+    conversation, this differs from the id that `attach` records.
     """
     known = completions.column_names
     if "prompt_id" in known and not completions["prompt_id"].null_count:

@@ -33,8 +33,8 @@ __all__ = ["Attempts", "Questions", "is_continued"]
 class Questions(RolloutQuestions):
     """Queries on the events of runs, live or ended: all ranks and forked children, each event once.
 
-    Every query is answered from what is on disk at that moment: from Parquet where it has the
-    events, and from the journal for the rest.
+    Every query reads what is on disk at that moment: events from Parquet where it has them, and the
+    rest from the journal.
 
     Args:
         folders: The runs' folders.
@@ -55,9 +55,9 @@ class Questions(RolloutQuestions):
     def pinned(self) -> Self:
         """Return the same runs, for several queries on one state of the files.
 
-        All of its queries are answered from the files as they are at the first one, so that their
-        results are consistent, and the files of many ranks are located once. If files have been
-        replaced in the meantime, they are located again.
+        All of its queries read the files as the first one finds them, so that their results are
+        consistent, and the files of many ranks are located only once. If files are replaced in the
+        meantime, they are located again.
         """
         other = copy(self)
         other._is_pinned = True
@@ -66,9 +66,8 @@ class Questions(RolloutQuestions):
     def salvaged(self) -> Self:
         """Return the same runs, for reading what is left of damaged files.
 
-        Queries are then answered from the journals alone, without lines that are not events, and
-        without the rest of a file that can't be read. They don't report what is missing: `logflume
-        doctor` does.
+        Queries then read only the journals, and skip lines that are not events and the rest of a
+        file that can't be read. They don't report what is missing: `logflume doctor` does.
         """
         other = copy(self)
         other._is_salvaged = True
@@ -93,7 +92,7 @@ class Questions(RolloutQuestions):
         return self._read(count_events)
 
     def event_types(self) -> set[str]:
-        """Return the types that have events. It is faster than `types`, which counts them."""
+        """Return the types that have events. This is faster than `types`, which counts them."""
         from logflume.query.scan import find_types
 
         return self._read(find_types)
@@ -103,17 +102,15 @@ class Questions(RolloutQuestions):
     ) -> Table:
         """Return the events of a type in the order they were logged, with a column for each field.
 
-        NaN and infinities are restored. A value that doesn't fit its column is in `extras`, as JSON
-        text, and so is a field whose name differs from another's only in case.
+        NaN and infinities are restored. `extras` has, as JSON text, the values that don't fit their
+        columns, and fields whose names differ from another's only in case. A type that is neither
+        declared nor in these runs gives an empty table and a warning, which names a similar type.
 
         Args:
             event_type: The event type: `reward`, `training`, or one of your own.
             columns: Names and patterns (`rewards/*/mean`) of the columns to read. None: all.
             steps: A step, or the first and the last step; `(100, None)` for 100 and later. None:
                 all.
-
-        A type that is neither declared nor in these runs gives an empty table and a warning, which
-        names a similar type.
 
         Raises:
             QueryError: There is no such column.
@@ -136,28 +133,29 @@ class Questions(RolloutQuestions):
     ) -> Table:
         """Return the numbers of the events that are logged by step.
 
-        Several events of one type in one step and mode are one point: a mean is the mean of their
-        values, weighted by their numbers of values `n`, a minimum is the lowest, and so on; see
-        `logflume.values.aggregates`. The method `events` returns each of them. An event that was
-        logged without a mode counts as training, unless it is an `evaluation`. If several trainings
-        of a run have the same steps (`train()` was called again), the latest one counts.
+        Several events of one type in one step and mode are one point: a mean becomes the mean of
+        their values, weighted by their numbers of values `n`, a minimum becomes the lowest, and so
+        on (see `logflume.values.aggregates`). The method `events` returns each event. An event that
+        was logged without a mode counts as training, unless it is an `evaluation`. If several
+        trainings of a run have the same steps, because `train()` was called again, the latest one
+        counts.
 
         Args:
             names: Names and patterns: `loss`, `rewards/*/mean`. Without any, all are returned.
-            wide: Whether to return one row for each step and mode, with a column for each metric.
-                A metric that is requested by its name has that name. Otherwise those of `training`
-                and `evaluation` keep their names, and those of other types are named like
-                `reward.rewards/total/std`. Values of several ranks are one value, too.
+            wide: Whether to return one row for each step and mode, with a column for each metric. A
+                metric that is requested by its name has that name. Otherwise, metrics of `training`
+                and `evaluation` keep their names, and metrics of other types are named like
+                `reward.rewards/total/std`. The values of several ranks become one value, too.
                 Without `wide` there is one row for each value, with `step`, `name`, `value`,
                 `event`, `mode`, `run`, `rank`, `attempt` and `timestamp`.
             steps: As for the method `events`.
             events: The event types to read. TRL's own metrics are in `training`; `reward` has the
                 statistics of each batch.
             max_points: The maximum number of points of a curve, 5 or more, for a plot; None: all.
-                The points are split into stretches, of each of which the first, the last, the
-                lowest and the highest are kept, and one that is NaN. A curve has the points of one
-                metric, event type, mode, run, rank and attempt; in the wide form, those of a
-                column, mode and run. A value that is not kept is null there.
+                The points are split into stretches; each stretch keeps its first, last, lowest and
+                highest point, and one that is NaN. A curve has the points of one metric, event
+                type, mode, run, rank and attempt; in the wide form, those of a column, mode and
+                run, and values that are not kept are null.
 
         Raises:
             QueryError: There is no such metric, or the field holds no numbers.
@@ -182,9 +180,9 @@ class Questions(RolloutQuestions):
 
         Columns: `step`, `mode`, `function`, `value` (null: the function does not apply), `group`
         and `index` (the prompt within the batch, and the completion within its group; null where
-        `num_generations` was not logged), `row` (the completion within the batch), and the
-        columns that identify the event. All rewards are included, even those of completions
-        whose text was not kept. The weighted sum is the function `total`.
+        `num_generations` was not logged), `row` (the completion within the batch), and the columns
+        that identify the event. All rewards are included, even those of completions that were not
+        logged. The weighted sum is the function `total`.
 
         Args:
             steps: As for `events`.
@@ -223,14 +221,15 @@ class Questions(RolloutQuestions):
             worst: Only this number of completions, those with the lowest reward, lowest first.
             best: Only this number of completions, those with the highest reward, highest first.
             by: The column that holds the reward.
-            search: Only those that contain this text in `model_output`, `prompt` or `question`. Its
-                case is ignored.
+            search: Only those that contain this text in `model_output`, `prompt` or `question`,
+                ignoring case.
             regex: Whether `search` is a regular expression of RE2; `(?i)` ignores the case.
             where: Only those for which this condition in SQL is true, as for `logflume tail`:
                 `"completion_tokens" > 500 and "columns/level" = 'hard'`.
-            groups: Only those of these groups: numbers of groups (`[0, 3]`), or rows of `groups()`,
-                of which the columns that identify a group count.
-            last: Only this number of those that match, the last ones in the order of the result.
+            groups: Only those of these groups, given as numbers (`[0, 3]`) or as rows of
+                `groups()`, whose columns identify the groups.
+            last: Only this number of the matching completions, the last ones in the order of the
+                result.
             columns: As for `events`.
 
         Raises:
@@ -254,8 +253,8 @@ class Questions(RolloutQuestions):
     def output_steps(self) -> Table:
         """Return one row for each step and mode that has completions, in ascending order.
 
-        Columns: `step` and `mode`, which may be null. It takes little memory, however many
-        completions there are.
+        Columns: `step` and `mode`, which may be null. The query needs little memory, however many
+            completions there are.
 
         Raises:
             RunError: A journal is damaged.
@@ -279,9 +278,9 @@ class Questions(RolloutQuestions):
     ) -> Iterator[OutputsPiece]:
         """Yield the completions of `outputs` in pieces, those of the newest steps first.
 
-        Stopping early reads little, and a piece takes tens of megabytes of memory, however
-        many completions the run has. The pieces are of disjoint ranges of steps; completions
-        without a step come last. Each has the attributes `outputs`, `searched` and `total`.
+        If you stop early, little is read, and a piece takes tens of megabytes of memory, however
+        many completions the run has. The pieces cover disjoint ranges of steps; completions without
+        a step come last. Each piece has the attributes `outputs`, `searched` and `total`.
 
         Args:
             steps: As for `outputs`, and so are all others but `columns`.
@@ -292,8 +291,8 @@ class Questions(RolloutQuestions):
             search: See there.
             regex: See there.
             where: See there.
-            columns: The columns to return. Except for the texts, they should be small: they are
-                read of all completions.
+            columns: The columns to return. Except for the texts, they should be small, because they
+                are read for all completions.
 
         Raises:
             MissingExtraError: DuckDB, which `where` needs, is not installed.
@@ -347,7 +346,7 @@ class Questions(RolloutQuestions):
         """Return which rank is slow: one row for each step, from the `rank` events of all ranks.
 
         Columns: `run`, `step`, `ranks` (the number that reported), `slowest` (the rank that was
-        busy longest before the ranks wait for each other, with `slowest_host` and
+        busy longest before the ranks waited for each other, with `slowest_host` and
         `slowest_local_rank`), and `/min`, `/median` and `/max` over the ranks of `busy_s`
         (generation and rewards), `generate_s`, `rewards_s`, `wait_s`, `step_s` (seconds),
         `memory_bytes` and `gpu_peak_bytes` (bytes).
@@ -368,14 +367,14 @@ class Questions(RolloutQuestions):
     def sql(self, query: str, *, external: bool = False) -> Table:
         """Return the result of a query in DuckDB's SQL dialect.
 
-        Each event type is a view (`select loss from training`), and so are `metrics`, `rewards`
-        and `outputs`, as returned by the methods of these names. The query is a single one, and
-        reads nothing else: no other files, no extensions, no variables.
+        Each event type is a view (`select loss from training`), and so are `metrics`, `rewards` and
+        `outputs`, as the methods of these names return them. Only a single query is allowed, and it
+        can read nothing else: no other files, no extensions, no variables.
 
         Args:
             query: The query.
-            external: Whether any statement runs, with access to all files and to extensions: a join
-                with a file of your own, or `copy … to 'file.csv'`.
+            external: Whether to allow any statement, with access to all files and to extensions: a
+                join with a file of your own, or `copy … to 'file.csv'`.
 
         Raises:
             MissingExtraError: DuckDB is not installed.
@@ -463,7 +462,7 @@ def _describe_rest(writers: Sequence[Writer]) -> str:
 
 
 def is_continued(writers: Sequence[Writer]) -> bool:
-    """Whether a run may have several attempts. Without a state, that must be assumed."""
+    """Whether a run may have several attempts, which must be assumed without a run state."""
     states = [writer.state for writer in writers if writer.state is not None]
     return not states or any(state.attempt > 0 for state in states)
 

@@ -1,4 +1,4 @@
-"""Compares the ranks in each step: which one is slow, and how much they differ."""
+"""Compares the ranks at each step: which one is slow, and how much they differ."""
 
 from __future__ import annotations
 

@@ -26,13 +26,14 @@ class RolloutQuestions:
     A **visit** is one group of completions: what one generation sampled for one prompt, on however
     many ranks. A completion that was logged without a mode is one of training.
 
-    A completion **solves** its prompt if `quality/correct` says so. Where that is unknown, it does
-    if its `rewards/total` is at least `solved`, which is required if it is unknown of all. Without
-    `solved`, a completion without an answer doesn't solve its prompt where others have an answer.
-    If `quality/correct` is known of all completions, `solved` has no effect, and a warning says so.
+    A completion **solves** its prompt if `quality/correct` is true. Where that is unknown, it
+    solves the prompt if its `rewards/total` is at least `solved`. Without `solved`, a completion
+    that has no answer counts as not solved, provided that `quality/correct` is known for others;
+    any other unknown `quality/correct` requires `solved`. If `quality/correct` is known for all
+    completions, `solved` has no effect, and a warning says so.
 
-    The policy `rollouts` of `attach` may keep only some completions of a group. Such a group allows
-    no unbiased estimate, so it is left out of means, and counted as `skipped` or `partial`.
+    The policy `rollouts` of `attach` may log only some completions of a group. Such a group allows
+    no unbiased estimate, so means leave it out, and `skipped` or `partial` counts it.
     """
 
     def prompts(
@@ -51,23 +52,25 @@ class RolloutQuestions:
     ) -> Table:
         """Return one row for each prompt: how often it was solved, and how that changed.
 
-        Columns: `run`, `prompt_id`, `question` (or the prompt's text where no question was logged),
-        the numbers of `visits`, `completions` and `solved` completions, `solve_rate` (the share of
-        the completions that solve it); the solve rate of its `first`, `best`, `worst` and `latest`
-        visit, each with the step (`first_step` …), of equal ones the earliest; `reward_mean` and
-        `reward_max` of `rewards/total`; and `partial`, the number of visits that were not recorded
-        completely.
+        Columns: `run`, `prompt_id`, `question` (or the prompt's text where no question was logged);
+            the numbers of `visits`, `completions` and `solved` completions; `solve_rate` (the share
+            of the completions that solve it); the solve rate of its `first`, `best`, `worst` and
+            `latest` visit, each with the step (`first_step` …), the earliest one of equal visits;
+            `reward_mean` and `reward_max` of `rewards/total`; `partial`, the number of visits that
+            were not recorded completely; and `change`.
 
-        The `change` is `newly_solved` (no completion of its first visit solved it, some of the
-        latest do), `forgotten` (some completion solved it, none of the latest visit does), `never`
-        (none of any visit did), `always` (some of each visit did), or null if it is none of these.
+        The `change` is `newly_solved` (no completion in its first visit solved it, but one in its
+        latest visit does), `forgotten` (an earlier completion solved it, but none in its latest
+        visit does), `never` (no visit had a completion that solved it), `always` (every visit had
+        one), or else null.
 
-        With `between=(first, last)` also `before`, `before_step`, `after`, `after_step`: the solve
-        rate in the latest visit up to the step `first`, and in the latest one after it up to
-        `last`. The change is then that between these two visits; null without both of them.
+        With `between=(first, last)`, there are also `before`, `before_step`, `after` and
+        `after_step`: the solve rate and step of the latest visit up to the step `first`, and of the
+        latest visit after it, up to `last`. The change is then that between these two visits; it is
+        null if one of them is missing.
 
         Without a recorded `prompt_id`, as in runs of earlier versions, the id is a hash of the text
-        of the prompt, or else of the question. Completions without these are omitted.
+        of the prompt, or else of the question. Completions that have neither are omitted.
 
         Args:
             solved: The `rewards/total` from which a completion solves its prompt.
@@ -78,8 +81,8 @@ class RolloutQuestions:
             min_rate: The minimum solve rate; 1: those that every completion solved.
             max_rate: The maximum solve rate; 0: those that no completion solved.
             min_visits: The minimum number of visits.
-            order: Columns to sort by, with `-` in front for the highest first: `-solve_rate`.
-                Prompts that tie are in the order of their first visits.
+            order: Columns to sort by; `-` in front puts the highest first: `-solve_rate`. Prompts
+                that tie are in the order of their first visits.
             limit: The maximum number of prompts.
 
         Raises:
@@ -108,12 +111,13 @@ class RolloutQuestions:
     ) -> Table:
         """Return the completions of one prompt, visit by visit.
 
-        The rows are sorted by step, attempt, mode, generation and group, then by index. In front of
-        the columns of `outputs` there are `visit`, the number of the visit among all of the run,
-        from 0, and `solved`, which is null where it is unknown.
+        The rows are sorted by step, attempt, mode, generation and group, then by index. The columns
+        are `visit`, the number of the visit among all visits in the run, from 0; `solved`, which is
+        null where it is unknown; and those of `outputs`.
 
         Args:
-            prompt_id: The prompt's id, as `prompts` returns it, or the beginning of only one.
+            prompt_id: The prompt's id, as `prompts` returns it, or its beginning, if no other id
+                begins with that.
             solved: The `rewards/total` from which a completion solves the prompt.
             steps: As for `prompts`.
             mode: As for `prompts`.
@@ -137,11 +141,11 @@ class RolloutQuestions:
         """Return one row for each group of completions, that is, for each visit of a prompt.
 
         Columns: those that identify the group (`run`, `attempt`, `step`, `mode`, `generation`,
-        `group`, `prompt_id`), `question`, the numbers of `completions`, `solved` and `truncated`
-        ones, `solve_rate`, `reward_mean`, `reward_std` (n - 1, as in TRL), `reward_min` and
-        `reward_max` of `rewards/total`, `signal` (whether the rewards differ), `tokens` (null if
-        unknown for a completion), and `partial` (whether completions of the batch are missing).
-        What is solved is null where it is unknown.
+        `group`, `prompt_id`), `question`, the numbers of `completions`, of `solved` and of
+        `truncated` ones, `solve_rate`, `reward_mean`, `reward_std` (n - 1, as in TRL), `reward_min`
+        and `reward_max` of `rewards/total`, `signal` (whether the rewards differ), `tokens` (null
+        if they are unknown for a completion), and `partial` (whether completions of the batch are
+        missing). `solved` and `solve_rate` are null where they are unknown.
 
         Args:
             steps: As for `prompts`.
@@ -166,9 +170,9 @@ class RolloutQuestions:
     ) -> Table:
         """Return the share of groups that give a learning signal, and what a signal costs.
 
-        A group gives one if its total rewards differ; otherwise all its advantages are 0. Columns:
-        `run`, `mode`, those of `by`, the number of `groups` and of those `with_signal`, their
-        `share`, the `tokens` of all completions and `tokens_with_signal`, the ratio of the two,
+        A group gives a signal if its total rewards differ; otherwise all its advantages are 0.
+        Columns: `run`, `mode`, those of `by`, the number of `groups` and of those `with_signal`,
+        their `share`, the `tokens` of all completions, `tokens_with_signal`, the ratio of the two,
         `tokens_per_token_with_signal`, and the number of groups `skipped`. Tokens are null if they
         are unknown for a completion.
 
@@ -205,16 +209,17 @@ class RolloutQuestions:
         see `logflume.query.intervals`).
 
         Columns: `run`, `mode`, those of `by`, `k`, `value`, the bounds of the interval `low` and
-        `high`, and the numbers of `prompts` and `groups` that the value is the mean of, and of
-        groups `skipped`: those with fewer than k completions, and those not recorded completely.
-        The bounds are null if there is no spread to estimate them from, with a single prompt or
-        equal values, unless all values are 0 or 1.
+        `high`, the numbers of `prompts` and `groups` in the mean, and the number of groups
+        `skipped`: those with fewer than k completions, and those that were not recorded completely.
+        The bounds are null if there is no spread to estimate them from (a single prompt, or equal
+        values), unless all values are 0 or 1.
 
         Args:
             k: One or more numbers of completions.
             solved: As for `prompts`.
-            by: A column, or several, whose values get a row each: `step`, a column of the dataset
-                (`level`), or another field that the completions of a group share. `()`: one row.
+            by: One or more columns; each value, or combination of values, gets a row: `step`, a
+                column of the dataset (`level`), or another field that the completions of a group
+                share. `()`: one row.
             steps: As for `prompts`.
             mode: As for `prompts`. Training and evaluation are never pooled.
             seed: Seed of the bootstrap. The same data have the same interval.
@@ -276,11 +281,11 @@ class RolloutQuestions:
         """Return majority@k: the probability that the most frequent of k answers is right.
 
         It is the mean over all subsets of k completions of a group, so it is unbiased, and exact:
-        the subsets are counted. Answers are equal if their texts (`answer`) are, without spaces
-        around them. Of equally frequent answers, each wins with the same probability. A completion
-        without an answer has no vote; where none of the k has one, no answer is right. If not all
-        completions with the same answer count as solving the prompt, the answer is right with the
-        probability of their share.
+        the subsets are counted, not sampled. Two answers are equal if their texts (`answer`) are,
+        apart from spaces around them. Among equally frequent answers, each wins with the same
+        probability. A completion without an answer has no vote; if none of the k has an answer, the
+        majority is wrong. If only some completions with the same answer count as solving the
+        prompt, the answer is right with the probability of their share.
 
         Args:
             k: As for `pass_at`.
@@ -320,14 +325,14 @@ class RolloutQuestions:
         """Return how fast the training is, and the share of each phase in a step.
 
         There is one row for each report of the trainer (`training`). Columns: `run`, `step`,
-        `steps` (since the report before, or since the first rollouts), `step_s` (mean duration of a
-        step, TRL's `step_time`), `generation_s`, `rewards_s` and `rest_s`, the mean seconds of a
+        `steps` (since the previous report, or since the first rollouts), `step_s` (mean duration of
+        a step, TRL's `step_time`), `generation_s`, `rewards_s` and `rest_s`, the mean seconds of a
         step for generating, for the reward functions and for everything else, their shares
-        `generation_share`, `rewards_share` and `rest_share`, `tokens` (TRL's `num_tokens`, of
-        prompts and completions, since the report before), and `tokens_per_s`.
+        `generation_share`, `rewards_share` and `rest_share`, `tokens` (of prompts and completions
+        since the previous report: TRL's `num_tokens`), and `tokens_per_s`.
 
-        Of several ranks, which work at the same time, the slowest counts in each batch. What was
-        not measured is null.
+        Several ranks work at the same time, so the slowest one counts in each batch. What was not
+        measured is null.
 
         Args:
             steps: As for `prompts`.

@@ -230,7 +230,7 @@ class Snapshot:
     def files(self, event_type: str) -> list[Path]:
         """Return the Parquet parts that may have events of a type, in order.
 
-        One whose name has no number of rows may also have events of others.
+        A part whose name has no number of rows may also have events of other types.
         """
         table = folder_name(event_type)
         self._check(table)

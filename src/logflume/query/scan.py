@@ -96,11 +96,11 @@ def read_events(
             attempts or forked children with the same `seq` are returned, too.
         min_seq: The lowest `seq` number.
         prefilter: Reduces pieces of the result before they are concatenated, where possible. The
-            caller has to apply it again to the whole result.
+            caller must apply it again to the whole result.
         extremes: The events that `prefilter` selects, if it selects those with extreme values.
-        kinds: Selects the columns of each writer by their types, before those of several writers
-            are joined: a field may be text in one run and a number in another. Requested columns
-            may then be missing. None: all, of which differing ones become text.
+        kinds: Selects the columns of each writer by their types, before the columns of several
+            writers are joined: a field may be text in one run and a number in another. Requested
+            columns may then be missing. None: all columns; those whose types differ become text.
 
     Raises:
         QueryError: There is no such column.

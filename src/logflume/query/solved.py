@@ -39,11 +39,11 @@ class UnmeasuredError(QueryError):
         self.count = count
         self.rewards = rewards
         advice = (
-            "there are no rewards to decide it by either; log `rewards`, or a `true_answer` "
-            "for the processor measure_generations"
+            "there are no rewards either; log `rewards`, or a `true_answer` for the processor "
+            "measure_generations"
             if rewards is None
-            else f"give `solved` (`--solved`), the lowest rewards/total of a completion that does; "
-            f"here they range from {rewards[0]:g} to {rewards[1]:g}"
+            else "give `solved` (`--solved`), the rewards/total from which a completion solves its "
+            f"prompt; here they range from {rewards[0]:g} to {rewards[1]:g}"
         )
         super().__init__(
             f"{question}: whether {unmeasured:,} of {count:,} completions solve their prompt "
@@ -75,8 +75,8 @@ def find_solved(completions: pa.Table, threshold: float | None, question: str) -
 def solved_or_null(completions: pa.Table, threshold: float | None) -> Any:
     """Return the same as an Arrow array, null where correctness was not measured.
 
-    Without a threshold, a completion without an answer doesn't solve its prompt where others have
-    one. Warns if the threshold has no effect.
+    Without a threshold, a completion that has no answer counts as not solved, provided that the
+    correctness of others is known. Warns if the threshold has no effect.
     """
     correct: Any = pa.nulls(len(completions), pa.bool_())
     if _CORRECT in completions.column_names:

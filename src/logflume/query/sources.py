@@ -62,12 +62,12 @@ def read_sources(
 
     Args:
         sources: The sources.
-        select_columns: Returns the columns to read, of those that a file has. Called once for all
-            files with equal schemas.
+        select_columns: Returns which of a file's columns to read. Called once for all files with
+            equal schemas.
         filter_for: Returns the row filter for a source.
         prefilter: Reduces the events read from each file; None: they are kept as they are.
-        extremes: The events that `prefilter` selects, if it selects the extreme ones. Row groups
-            that can't have any aren't read.
+        extremes: The events that `prefilter` selects, if it selects extreme ones. Row groups that
+            can't have any of them aren't read.
     """
     columns = KnownSchemas(select_columns)
     files = [

@@ -70,13 +70,13 @@ def run_sql(
                 return _execute(connection, query, runs, views, _register_table, external)
     except duckdb.PermissionException as error:
         raise QueryError(
-            f"{error}\nA query reads the events of the runs only, unless it is run with "
+            f"{error}\nA query can read only the events of the runs. To read anything else, use "
             "the option `external` (`logflume sql --external`)"
         ) from error
     except duckdb.OutOfMemoryException as error:
         raise QueryError(
-            f"{str(error).splitlines()[0]}\nA query uses at most half of the memory that this "
-            "process may use, unless it is run with the option `external` "
+            f"{str(error).splitlines()[0]}\nA query gets half of the memory that this process may "
+            "use. Select fewer columns or rows, or lift the limit with the option `external` "
             "(`logflume sql --external`)"
         ) from error
     except duckdb.IOException as error:

@@ -66,7 +66,7 @@ class SqlFilter:
         return [events[row] for row in sorted(matches)]
 
     def fields(self, available: Sequence[str]) -> list[str]:
-        """Return the fields that the condition uses, of those that are available."""
+        """Return the available fields that the condition uses."""
         with connect() as connection:
             nodes = syntax_nodes(connection, self._query("1")) or ()
         names: set[str] = set()

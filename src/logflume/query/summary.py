@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from logflume.query.hyperparameters import merge_hyperparameters
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, read_events
 from logflume.runs.files import Writer
@@ -28,8 +29,8 @@ class RunSummary(msgspec.Struct, kw_only=True):
             first rank, unless that has finished and another rank has not.
         attempt: The latest attempt.
         ranks: The ranks that started it.
-        rank_note: What happened to ranks that ended otherwise than the others, such as `1 of 2
-            ranks was killed after step 149`; None if all are alike.
+        rank_note: What happened to ranks that didn't end like the others, such as `1 of 2 ranks was
+            killed after step 149`; None if all are alike.
         started: When the attempt started, UTC.
         ended: When it ended; None while it runs, and after a kill.
         duration_s: The time between the two, in seconds.
@@ -39,8 +40,8 @@ class RunSummary(msgspec.Struct, kw_only=True):
         command: The command line.
         git_commit: Commit of the repository that contains the working directory.
         versions: Versions of Python and of packages.
-        hyperparameters: Those of `initialize`, then the trainer's arguments that were set or are
-            commonly used.
+        hyperparameters: Those of `initialize`, then the trainer's arguments that differ from their
+            defaults or are commonly used. Where the two differ, the value is the trainer's.
         tags: Its tags.
         notes: Its notes.
         config: The configuration of logflume; empty if it is not recorded, or not readable.
@@ -109,7 +110,7 @@ def summarize(folder: Path, snapshots: Sequence[Snapshot]) -> RunSummary:
         command=first.get("command"),
         git_commit=first.get("git_commit"),
         versions=_with_prefix(merged, "versions/"),
-        hyperparameters={**description.hyperparameters, **_with_prefix(merged, "hyperparameters/")},
+        hyperparameters=merge_hyperparameters(description, started),
         tags=list(description.tags),
         notes=description.notes,
         config=_read_config(first.get("config")),

@@ -29,8 +29,8 @@ _PHASES = ("generation", "rewards")
 def read_throughput(read: Callable[..., pa.Table]) -> pa.Table:
     """Return one row for each report of the trainer that has a `step_time`.
 
-    A report covers the steps since the one before. The first one covers the steps since the first
-    batch of rollouts.
+    A report covers the steps since the previous report. The first one covers the steps since the
+    first batch of rollouts.
 
     Args:
         read: Returns the events of a type, with some of their columns.

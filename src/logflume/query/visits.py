@@ -1,6 +1,6 @@
 """Groups completions into visits: what one generation sampled for one prompt.
 
-A visit is a group of the trainer. Its completions share step, mode, generation, number of the group
+A visit is a group of the trainer. Its completions share the step, mode, generation, group number
 and prompt, and may be spread over several ranks.
 """
 
@@ -127,7 +127,7 @@ def check_mode(mode: str | None) -> None:
 
 
 def of_mode(events: pa.Table, mode: Mode | None) -> pa.Table:
-    """Return the events of a mode; those without one get `train`."""
+    """Return the events of a mode; events without a mode get `train`."""
     modes: Any = pc.fill_null(texts_of(events, "mode"), "train")
     events = with_columns(events, {"mode": modes})
     return events if mode is None else events.filter(pc.equal(modes, pa.scalar(mode)))

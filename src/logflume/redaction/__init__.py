@@ -8,6 +8,5 @@
 | `rules.py` | the patterns of known services, and the test of randomness |
 | `gitleaks.json` | the rules of gitleaks (MIT, see `LICENSE-gitleaks`), made by `vendor.py` |
 
-All patterns that see texts of any length are matched by RE2, whose time is linear in the length of
-the text.
+RE2 matches all patterns on texts of any length, in a time that is linear in the length of the text.
 """

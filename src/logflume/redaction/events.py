@@ -45,8 +45,8 @@ MODEL_FIELDS = frozenset(
 def redact_always(event: dict[str, Any]) -> None:
     """Replace the secrets that no event may contain: those of settings, commands and tracebacks.
 
-    In an event of `ALWAYS_SEARCHED_EVENTS`, or with an exception, all texts are searched. In others
-    only `ALWAYS_SEARCHED_FIELDS` are.
+    In an event of `ALWAYS_SEARCHED_EVENTS`, and in one with an exception, all texts are searched;
+    in any other, only `ALWAYS_SEARCHED_FIELDS`.
     """
     event_type = event["event"]
     is_searched = event_type in ALWAYS_SEARCHED_EVENTS or (

@@ -1,7 +1,7 @@
 """Which names of fields, options and variables belong to secrets.
 
-The names are those of the deny lists of detect-secrets (its keyword detector) and of Sentry's SDK
-(its event scrubber), and more that are common in machine learning.
+The names come from the deny lists of detect-secrets (its keyword detector) and of Sentry's SDK (its
+event scrubber), with more that are common in machine learning.
 """
 
 from __future__ import annotations
@@ -88,6 +88,6 @@ def secrecy(name: str) -> Secrecy:
 
 
 def is_folder_or_number(name: str, value: str) -> bool:
-    """Whether `pwd` is the working folder, as in the shell, or `pw` a weight, and no password."""
+    """Whether `pwd` is the working folder, as in the shell, or `pw` a weight: not a password."""
     is_folder = name.lower().endswith("pwd") and value.startswith(("/", "~"))
     return is_folder or (name.lower().endswith("pw") and _NUMBER.fullmatch(value) is not None)

@@ -380,7 +380,7 @@ def _compiled(text: str) -> Any:
 
 
 def find_known(text: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the spans of all secrets in a text, given as UTF-8, that have a known form."""
+    """Yield the spans of all secrets of a known form in a text, which is given as UTF-8."""
     keywords, rules = load_rules()
     found = keywords.Match(text)
     if found is not None:
@@ -389,7 +389,7 @@ def find_known(text: bytes) -> Iterator[tuple[int, int]]:
 
 
 def is_random(text: bytes) -> bool:
-    """Whether a text has a part that looks random, unlike words, numbers and versions."""
+    """Whether part of a text looks random, unlike words, numbers and versions."""
     if _UUID.search(text):
         return True
     for match in _RUN.finditer(text):
@@ -432,7 +432,7 @@ _TOKEN_REST = pattern(r"[\w-]*")
 
 @cache
 def load_rules() -> tuple[Any, list[list[_Rule]]]:
-    """Return the set of all keywords, and for each the rules that have it.
+    """Return the set of all keywords, and the rules of each keyword.
 
     The first call reads their file, which takes 2 ms.
 

@@ -32,7 +32,7 @@ def redact_value(name: str, value: Any, *, search: bool) -> Any:
     """Return a value without its secrets, at any depth of lists and mappings.
 
     Args:
-        name: The name of the field, option or variable. If it is that of a secret, all texts of the
+        name: The name of the field, option or variable. If it names a secret, all texts of the
             value are replaced.
         value: The value.
         search: Whether texts are searched for secrets, whatever the names.
@@ -61,11 +61,11 @@ def redact_value(name: str, value: Any, *, search: bool) -> Any:
 
 
 def redact_json(name: str, text: str, *, search: bool) -> str:
-    """Return a JSON text without the secrets in its values, still JSON.
+    """Return a JSON text without the secrets in its values; the result is still JSON.
 
     Args:
         name: The name of the field.
-        text: The text. One that is not JSON is redacted as a text.
+        text: The text. If it is not JSON, it is redacted like any text.
         search: As for `redact_value`.
     """
     try:

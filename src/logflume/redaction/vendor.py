@@ -6,10 +6,11 @@
 gitleaks searches source code, and this package searches logs, so some parts differ:
 
 - A secret may be followed by any character that can't belong to it, such as a comma.
-- The optional text before the name of a service is omitted, because it doesn't change the secret.
-- Rules for files, and for public values such as client ids, are omitted; so are the rules for
-  passwords and other assignments in general, which `texts.py` has in a form for logs.
-- A value that is recognized only by the name of a service before it must look random.
+- The optional text before the name of a service is omitted, because the secret is the same without
+  it.
+- Rules for files, and for public values such as client ids, are omitted. So are the rules for
+  passwords and other assignments in general, for which `texts.py` has rules that fit logs.
+- A value that is recognized only by the name of the service in front of it must look random.
 """
 
 from __future__ import annotations

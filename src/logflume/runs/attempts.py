@@ -69,8 +69,8 @@ def open_attempt(
     Args:
         run: The run and rank; the number of the attempt is determined here.
         when_claimed: What to do while another process writes this run and rank.
-        orphan_timeout_s: The longest that the worker process of a training that was killed may
-            need to write what it has and end, in seconds.
+        orphan_timeout_s: The longest time, in seconds, that the worker process of a killed training
+            may need to write what it has and to end.
         report: Called with the reason if this waits for that process.
 
     Raises:

@@ -23,7 +23,7 @@ class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
     notes: str | None = None
 
     def after(self, earlier: RunDescription) -> RunDescription:
-        """Return the description of a continued run: what isn't given again stays.
+        """Return the description of a continued run, which keeps what isn't given again.
 
         >>> first = RunDescription(tags=("small",), hyperparameters={"lr": 1e-5, "beta": 0.0})
         >>> RunDescription(hyperparameters={"lr": 1e-6}).after(first).hyperparameters

@@ -17,7 +17,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         run: Run id, the same for all ranks and attempts.
         attempt: 0 at first, then 1, 2 … each time the run is continued.
         rank: Rank of the process, 0 on one machine.
-        local_rank: Rank of the process on its machine. Readers of a run don't know it: it is 0.
+        local_rank: Rank of the process on its machine; 0 for readers of a run, which don't know it.
         dir: The folder that contains the runs; the run's own folder is `folder`.
         process: Tag of a forked child, `pid<pid>`; None in every other process.
         is_concurrent: Whether this is a concurrent attempt: another process writes the same run

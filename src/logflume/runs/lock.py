@@ -1,13 +1,13 @@
 """File locks that keep a second process from writing the same run and rank.
 
-The operating system holds the lock and releases it whatever ends the process, so nothing has to be
-cleaned up after a `kill -9` or a reboot. The lock is taken with `flock` rather than `lockf`:
-a `lockf` lock is lost as soon as anything in the process opens and closes the file, such as
-an upload of the run's folder.
+The operating system holds the lock and releases it however the process ends, so nothing has to be
+cleaned up after a `kill -9` or a reboot. The lock is taken with `flock` rather than `lockf`: a
+`lockf` lock is lost as soon as anything in the process opens and closes the file, such as an upload
+of the run's folder.
 
-Some network and FUSE file systems keep locks from other machines. So the holder also increases a
-counter in the lock file. A process on another machine that gets the lock, but sees the counter
-increase, gives it up.
+On some network and FUSE file systems, a lock is not visible to other machines. The holder therefore
+also increases a counter in the lock file. A process on another machine that gets the lock, but sees
+the counter increase, gives it up.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one place that opens the files of a run, and decides which paths belong to it.
 
 A run's folder may come from somebody else: copied, downloaded, or on a shared disk. Whatever it
-contains, nothing outside of it is written, moved, truncated or removed, and opening a file neither
+contains, nothing outside it is written, moved, truncated or removed, and opening a file neither
 blocks nor reads more than the limits below.
 
 - Only regular files with a single name are opened for writing: symbolic links are not followed, and

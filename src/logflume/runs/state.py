@@ -1,4 +1,4 @@
-"""The run state, `run.json`: what the next attempt has to know.
+"""The run state, `run.json`: what the next attempt needs to know.
 
 Processes don't coordinate, so each rank r > 0 has its own file, `run-rank<r>.json`, and so does a
 concurrent attempt, `run-attempt<n>.json`.

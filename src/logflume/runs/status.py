@@ -20,7 +20,7 @@ _ENDS = {
     "terminated": "{was} terminated",
     "interrupted": "{was} interrupted",
 }
-"""How a rank ends but for `finished`, the most serious first, with what is said of it."""
+"""The ends of a rank other than `finished`, the most serious first, with the words for each."""
 
 
 class RunStatus(NamedTuple):
@@ -79,7 +79,7 @@ def _statuses_of_ranks(writers: Sequence[Writer], first: Writer, attempt: int) -
 
 
 def describe_ranks(ranks: Mapping[int, str], last_steps: Mapping[int, int | None]) -> str | None:
-    """Return what happened to ranks that ended otherwise than the others; None if all are alike.
+    """Return what happened to ranks that didn't end like the others; None if all are alike.
 
     Args:
         ranks: The status of each rank.

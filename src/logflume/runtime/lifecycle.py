@@ -71,18 +71,19 @@ def initialize(
 ) -> RunInfo:
     """Start logging: build the pipeline and let every logger of the process feed it.
 
-    Calling it again closes the first run, reports that in one line on standard error, and starts
-    another. The id of an existing run continues that run as its next attempt.
+    A second call closes the first run, says so in one line on standard error, and starts another
+    run. The id of an existing run continues that run as its next attempt.
 
     Args:
         config: Path of a YAML file, name of a shipped configuration (`"gemma"`), or a dict
             of the same shape. None: `LOGFLUME_CONFIG`, else the default, with all five sinks.
         run: Run id; None: `LOGFLUME_RUN`, the launcher's job id, or a new one.
-        dir: Where runs live; None: `LOGFLUME_DIR`, else as configured (`logs`).
+        dir: The folder of the runs; None: `LOGFLUME_DIR`, else as configured (`logs`).
         level: Level of the root logger; None: `LOGFLUME_LEVEL`, else as configured.
-        hyperparameters: A mapping of names to values, also a nested one, or an object with fields,
-            such as a dataclass or an `argparse.Namespace`. Readers, `logflume runs` and TensorBoard
-            show them; secrets are redacted. A continued run keeps those that aren't given again.
+        hyperparameters: A mapping of names to values, possibly nested, or an object with fields,
+            such as a dataclass or an `argparse.Namespace`. `run.info`, `logflume runs` and
+            TensorBoard show them; secrets are redacted. A continued run keeps those that aren't
+            given again.
         tags: Short texts to find the run by, with `logflume runs --tag`.
         notes: A text about the run.
 
@@ -91,8 +92,8 @@ def initialize(
 
     Raises:
         ConfigError: The configuration, or an argument, can't be used.
-        RunError: Another process writes the run, its folder can't be written to, or the system
-            grants no further thread, file or memory now.
+        RunError: Another process is writing the run, its folder can't be written to, or the system
+            currently grants no further thread, file or memory.
 
     Example:
         >>> run = logflume.initialize(hyperparameters={"lr": 1e-5}, tags=["baseline"])
@@ -140,7 +141,7 @@ def _initialize(
 def shutdown(timeout_s: float | None = None, *, status: str | None = None) -> bool:
     """Write everything that was logged, and close every sink.
 
-    It is also called when the process ends. What is logged afterwards is held for the next
+    The end of the process does the same. Events that are logged afterwards are held for the next
     `initialize()`.
 
     Args:
@@ -149,8 +150,8 @@ def shutdown(timeout_s: float | None = None, *, status: str | None = None) -> bo
             `failed` or `interrupted` where an exception is propagating, else `finished`.
 
     Returns:
-        Whether everything is written. If not, because time ran out or a sink failed, the report
-        counts what is missing, one line on standard error reports it, and the files are intact.
+        Whether everything was written. If not, because the time ran out or a sink failed, `report`
+        counts what is missing, one line on standard error says so, and the files are intact.
     """
     with _lock:
         if _running is None:
@@ -288,12 +289,12 @@ def set_step(step: Any, mode: str | None = None, total: int | None = None) -> No
     or given to a call, takes precedence.
 
     Args:
-        step: The step: an integer, or a value that equals one (`"3"`, `3.0`, a scalar of NumPy or
-            torch), as it is at this call. None: no step.
+        step: The step: an integer, or a value that equals one at this call (`"3"`, `3.0`, a scalar
+            of NumPy or torch). None: no step.
         mode: `train` or `eval` (also `validation`, `val`, `test`); None for neither.
         total: Total number of steps, from which the console derives the remaining time. It applies
-            until the run ends or another total is given. None, and anything that isn't a positive
-            number, changes nothing.
+            until the run ends or another total is given. None, or anything that isn't a positive
+            number, leaves the total unchanged.
 
     Example:
         >>> for step in range(1, 41):

@@ -6,6 +6,7 @@ import sys
 import time
 
 from logflume.config.model import Config, SinkConfig
+from logflume.config.registry import SINKS, find, is_journal_sink
 from logflume.events.reserved import LEVELS
 from logflume.guard import call_guarded
 from logflume.pipeline.pipeline import Report, Status
@@ -18,8 +19,6 @@ from logflume.terminal.streams import print_above_bars
 
 __all__ = ["console_sinks", "print_end", "print_start", "shows_training"]
 
-_NAMES = {"jsonl": "journal", "csv": "CSV", "parquet": "Parquet", "tensorboard": "TensorBoard"}
-
 
 def console_sinks(config: Config, logger: str | None = None) -> list[SinkConfig]:
     """Return the sinks that print to standard error: those of a logger, or all."""
@@ -27,8 +26,11 @@ def console_sinks(config: Config, logger: str | None = None) -> list[SinkConfig]
     if logger is not None:
         own = config.loggers.get(logger, config.root).sinks
         names = (config.root.sinks if own is None else own) or []
-    sinks = [config.sinks[name] for name in names]
-    return [sink for sink in sinks if sink.type == "console" and "path" not in sink.options]
+    return [config.sinks[name] for name in names if _prints(config.sinks[name])]
+
+
+def _prints(sink: SinkConfig) -> bool:
+    return sink.type == "console" and "path" not in sink.options
 
 
 def shows_training(config: Config, run: RunInfo) -> bool:
@@ -89,18 +91,21 @@ def _zone() -> str:
 
 
 def _has_journal(config: Config) -> bool:
-    return any(config.sinks[name].type == "jsonl" for name in config.used_sinks())
+    return any(is_journal_sink(name, config.sinks[name]) for name in config.used_sinks())
 
 
 def _outputs(config: Config) -> str:
     """Return what is written to files, in the order of the configuration."""
-    used = [config.sinks[name] for name in config.used_sinks()]
-    names = [
-        "text log" if sink.type == "console" else _NAMES.get(sink.type, sink.type)
-        for sink in used
-        if sink.type != "console" or "path" in sink.options
-    ]
-    return ", ".join(dict.fromkeys(names)) or "nothing: no sink writes a file"
+    used = {name: config.sinks[name] for name in config.used_sinks()}
+    titles = [_title(name, sink) for name, sink in used.items() if not _prints(sink)]
+    return ", ".join(dict.fromkeys(titles)) or "nothing: no sink writes a file"
+
+
+def _title(name: str, sink: SinkConfig) -> str:
+    """Return what a sink's class calls its output; else its type in the configuration."""
+    component = find(SINKS, sink.type, f"sinks.{name}") if sink.instance is None else sink.instance
+    title = call_guarded(getattr, component, "title", None)
+    return title if isinstance(title, str) else sink.type
 
 
 def _print(*lines: str) -> None:

@@ -32,8 +32,8 @@ class StepMetric(NamedTuple):
         name: Its name in the event.
         value: Its value.
         label: Its name in the line.
-        importance: The lowest is shown first where there isn't room for all.
-        place: The lowest is at the left.
+        importance: Where there isn't room for all metrics, those with the lowest number are shown.
+        place: The position in the line; the lowest is at the left.
     """
 
     name: str

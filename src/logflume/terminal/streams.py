@@ -76,7 +76,7 @@ def print_above_bars(stream: Any, text: str) -> None:
 
 
 def print_line(text: str) -> None:
-    """Print a line on standard error, about what can't be logged because logging is broken.
+    """Print a line on standard error, for what can't be logged because logging is broken.
 
     Secrets are replaced, except while the interpreter ends, and if the system grants no file or
     memory for the search.

@@ -1,7 +1,7 @@
 """Rollouts of a trainer that receives them from another process, such as `AsyncGRPOTrainer`.
 
-Its reward functions run in that process, so the rollouts are read where the trainer takes them from
-its queue.
+The reward functions run in that other process, so the rollouts are read where the trainer takes
+them from its queue.
 """
 
 from __future__ import annotations

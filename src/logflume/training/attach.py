@@ -50,9 +50,9 @@ class _RewardHooks:
             self._functions, () if isinstance(weights, Failure) else weights
         )
         get_logger("training").warning(
-            f"{type(self._trainer).__name__} has other methods than TRL's GRPOTrainer, so its "
-            "rollouts are captured at its reward functions: without advantages, groups, lengths of "
-            "prompts, and the rewards of reward models."
+            f"{type(self._trainer).__name__} lacks the methods of TRL's GRPOTrainer, so its "
+            "rollouts are captured at its reward functions, without advantages, groups, lengths of "
+            "prompts, and rewards of reward models."
         )
 
     def remove(self) -> None:
@@ -90,7 +90,7 @@ class Attachment:
     def detach(self) -> None:
         """Restore the trainer to its state before `attach`.
 
-        After several calls of `attach`, the last of as many calls of `detach` restores it.
+        If `attach` was called several times, it takes as many calls of `detach`.
         """
         self._count -= 1
         if self._count != 0:
@@ -141,10 +141,10 @@ def attach(
 ) -> Attachment:
     """Log the metrics of a trainer, and its rollouts with rewards and advantages.
 
-    Adds the callback and, if the trainer has rollouts, wraps the two methods that generate and
-    score them. For an `AsyncGRPOTrainer` it wraps the queue that delivers rollouts, and for a
-    trainer with other methods the reward functions; one line then lists what is missing. The
-    training itself is not changed, and `detach` removes everything. Attaching an attached trainer
+    Adds a callback and, if the trainer has rollouts, wraps the two methods that generate and score
+    them. For an `AsyncGRPOTrainer` it wraps the queue that delivers rollouts; for a trainer with
+    other methods, it wraps the reward functions. One line then lists what is missing. The training
+    itself is not affected, and `detach` removes everything. A second `attach` of the same trainer
     returns the existing attachment.
 
     Args:
@@ -158,11 +158,11 @@ def attach(
             completions.
         prompt_id: Column of the dataset that identifies the prompt of a completion; None: a hash of
             the prompt.
-        tokens: The completions whose tokens are recorded, with what the trainer knows about each
-            token: a policy of `logflume.training.policies` selects them among the logged ones.
+        tokens: A policy of `logflume.training.policies` that selects, among the logged completions,
+            those whose tokens are recorded, with what the trainer knows about each token.
             `open_run().tokens(id)` reads them. None: no tokens are copied.
-        quiet: Whether to silence the trainer's own lines and table of metrics while the console
-            shows the same metrics. Its progress bar stays.
+        quiet: Whether to silence the trainer's own lines and table of metrics while logflume's
+            console shows the same metrics. The progress bar stays.
 
     Returns:
         The attachment, a context manager that detaches on exit.
@@ -224,7 +224,7 @@ def _warn_about_tokens(trainer: Any, tokens: TokenPolicy | None) -> None:
     kinds = (RolloutHooks, AsyncRolloutHooks)
     if tokens is not None and not any(kind.supports(trainer) for kind in kinds):
         get_logger("training").warning(
-            f"{type(trainer).__name__} has other methods than TRL's GRPOTrainer, so "
+            f"{type(trainer).__name__} lacks the methods of TRL's GRPOTrainer, so "
             "attach(tokens=...) records no tokens."
         )
 

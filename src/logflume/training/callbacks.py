@@ -32,8 +32,8 @@ __all__ = ["EnhancedLoggingCallback", "OptimizedLoggingCallback", "StepEndCallba
 class EnhancedLoggingCallback(TrainerCallback):
     """Logs every report of the trainer: `training`, `evaluation`, `checkpoint`, `summary`.
 
-    It also sets the step with which all other events of the process are tagged. Metrics are logged
-    once, by the main process.
+    It also sets the step that tags all other events of the process. Only the main process logs
+    metrics.
 
     Args:
         validation_prompts: Prompts that the model completes every `validation_frequency` steps, in
@@ -139,12 +139,12 @@ class OptimizedLoggingCallback(EnhancedLoggingCallback):
     """Logs less: means over several steps, and the completions of every n-th batch of rollouts.
 
     Counters, the epoch and the learning rate are those of the last step, as in the trainer's own
-    reports over several steps.
+    reports of several steps.
 
     Args:
-        logging_frequency: Means are over this many steps, and completions are logged for one in
-            this many batches. None uses `metrics.logging_frequency` of the configuration, or 10 if
-            that is 1.
+        logging_frequency: Means are over this number of steps, and one in this number of batches
+            has its completions logged. None uses `metrics.logging_frequency` of the configuration,
+            or 10 if that is 1.
         validation: The arguments of `EnhancedLoggingCallback`.
     """
 

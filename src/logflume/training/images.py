@@ -34,7 +34,8 @@ other repeatedly would fill the memory."""
 def copy_messages(value: Any) -> Any:
     """Return a copy of a conversation that no later change reaches; images are shared, not copied.
 
-    Trainers decode images for each batch and don't change them; they are most of a batch's memory.
+    Trainers decode images for each batch and don't change them, and images take most of a batch's
+    memory.
     """
     if type(value) in ATOMIC_TYPES:
         return value

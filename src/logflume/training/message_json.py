@@ -35,9 +35,9 @@ class MessagesJson(NamedTuple):
 
 
 def messages_json(messages: Any, max_characters: int = MAX_JSON_TEXT) -> MessagesJson:
-    r"""Return a conversation as JSON text that has everything: parsed, it equals the conversation.
+    r"""Return a conversation as JSON text that, parsed, equals the conversation.
 
-    If there is a lone surrogate, which UTF-8 can't encode, all characters outside of ASCII are
+    If there is a lone surrogate, which UTF-8 can't encode, all characters outside ASCII are
     escaped. NaN and infinities become texts. In a conversation that is too long, long texts are
     shortened, and end with a mark.
 

@@ -31,8 +31,8 @@ returns the rows to log, in order."""
 class ByRatio:
     """A policy for tokens that ranks completions by their largest ratio instead of their reward.
 
-    The ratio is that of the probabilities of a token by trainer and sampler, before the trainer
-    clips it. Where the trainer has one ratio for a whole completion, it is that.
+    The ratio of a token is its probability by the trainer divided by that by the sampler, before
+    the trainer clips it. If the trainer has one ratio for a whole completion, that one counts.
 
     Attributes:
         policy: Takes the largest ratio of each completion, None if unknown, in place of its reward.
@@ -72,8 +72,8 @@ def best_and_worst(count: int) -> Policy:
 def ratio_above(limit: float) -> ByRatio:
     """Record the tokens of completions whose largest ratio of trainer and sampler passes `limit`.
 
-    Such a completion has a token that the trainer finds that many times as probable as the sampler
-    did: a sign of stale weights, or of a sampler that computes something else.
+    In such a completion, a token is more than `limit` times as probable for the trainer as it was
+    for the sampler: a sign of stale weights, or of a sampler that computes something else.
     """
     return ByRatio(partial(_above, limit))
 

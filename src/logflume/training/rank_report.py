@@ -1,4 +1,4 @@
-"""What each rank did in a step: the event `rank`, by which a slow rank is found.
+"""What each rank did in a step: the event `rank`, which shows a slow rank.
 
 The duration of a step is the same on all ranks, because they wait for each other. Only the time
 without the waiting shows which one is slow, so the two are measured separately.

@@ -101,7 +101,7 @@ class TokenCapture:
             TypeError: The trainer's tokens are unknown.
         """
         if token_ids is None:
-            raise TypeError("the trainer doesn't pass the tokens of completions on")
+            raise TypeError("the trainer doesn't pass on the tokens of completions")
         ids = [_copy_row(row) for row in token_ids]
         names = _COPIED if output.get(TOOL_MASK) is not None else (*_COPIED, _COMPLETION_MASK)
         arrays = {name: _copy(output[name]) for name in names if output.get(name) is not None}
@@ -134,7 +134,7 @@ class CopiedTokens(msgspec.Struct, frozen=True):
     """The tokens of a batch of completions.
 
     Attributes:
-        token_ids: Those of each scored completion.
+        token_ids: The tokens of each scored completion.
         arrays: What the trainer knows, by its own names; one row for each completion that it uses.
         policy: Selects the completions.
         pieces: The texts of tokens; None if there is no tokenizer.
@@ -240,8 +240,8 @@ class _TokenRows:
     def largest_ratios(self, rows: Sequence[int]) -> dict[int, float]:
         """Return the largest ratio of each completion's tokens, where it is known.
 
-        It is the ratio before the trainer clips it, or masks a completion by setting it to 0: what
-        is masked is suspicious.
+        It is the ratio before the trainer clips it, or sets it to 0 to mask a completion: a masked
+        completion is suspicious.
         """
         placed = self._placed(rows)
         given, logs = self._values(_RATIO, placed), self._log_ratios(placed)
@@ -277,7 +277,8 @@ class _TokenRows:
         aligned = [row for row, ids in tokens if ids[: len(self.ids[row])] == self.ids[row]]
         if len(aligned) < len(rows):
             self.problems.append(
-                "some rows have other tokens than were scored, so they have no log-probabilities"
+                "the tokens of some rows are not those that were scored, so they have no "
+                "log-probabilities"
             )
         return aligned
 

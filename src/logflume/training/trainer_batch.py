@@ -1,7 +1,7 @@
-"""Reads a batch of rollouts from what a trainer's methods were given and returned.
+"""Reads a batch of rollouts from the arguments and results of a trainer's methods.
 
-The methods are private, so every part is read separately: a part that another version of the
-trainer lacks is missing in the batch, and the rest is kept.
+The methods are private, so every part is read separately: if a version of the trainer lacks a part,
+only that part is missing in the batch.
 """
 
 from __future__ import annotations

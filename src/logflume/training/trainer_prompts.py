@@ -18,7 +18,7 @@ _ID_DIGITS = 16
 
 
 class Prompt(NamedTuple):
-    """What is recorded of a prompt; nothing if the prompt is unknown.
+    """The recorded parts of a prompt; all are None if the prompt is unknown.
 
     Attributes:
         text: Its text, with the role of each message where there are several.
@@ -41,7 +41,7 @@ def prompt_id(prompt: Any, images: Sequence[str] = ()) -> str:
 
     Args:
         prompt: The prompt as the trainer has it: a text, or a list of messages; images are paths.
-        images: Paths of images that a prompt given as text comes with.
+        images: Paths of the images that belong to a prompt given as text.
 
     >>> prompt_id([{"role": "user", "content": "3 + 4?"}])
     '331e2315b2ce65e4'

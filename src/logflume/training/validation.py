@@ -16,7 +16,7 @@ __all__ = ["Validation"]
 
 
 class Validation:
-    """Generates completions of some prompts with the model in training, and logs them.
+    """Generates completions of some prompts with the current model, and logs them.
 
     Each completion is a `model_output` event with the mode `eval`. One `evaluation` event per run
     of the validation has `validation/accuracy`, `validation/n` and `validation/seconds`. Decoding

@@ -126,7 +126,8 @@ def _completion_tokens(
 class WrappedReward:
     """A reward function whose results are logged and returned unchanged.
 
-    It can be pickled if the function can. An exception of the function is logged and propagates.
+    It can be pickled if the function can. An exception that the function raises is logged, and
+    propagates.
 
     Args:
         function: The reward function, as TRL calls it.
@@ -169,8 +170,8 @@ class WrappedReward:
 class AsyncWrappedReward(WrappedReward):
     """A wrapped `async` reward function; TRL runs these concurrently.
 
-    Up to version 1.9, TRL detects them with `inspect.iscoroutinefunction`, which accepts an object
-    only if it has the attributes of a function. They are defined here for that reason.
+    Up to version 1.9, TRL detects async functions with `inspect.iscoroutinefunction`, which accepts
+    an object only if it has the attributes of a function. That is why they are defined here.
     """
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -220,7 +221,7 @@ def get_wrapped_reward_functions(
 
     Args:
         functions: The reward functions, as TRL takes them.
-        weights: Weight of each of them in the total; 1 if not given.
+        weights: Weight of each function in the total; 1 if not given.
     """
     names = distinct_names([name_of(function) for function in functions if _is_function(function)])
     of_functions = [

@@ -12,7 +12,6 @@ import msgspec
 
 from logflume.query.open_run import Run
 from logflume.query.overview import find_status, read_overview
-from logflume.runs.status import read_run_status
 from logflume.ui.curves import Curves, read_curves, select_main
 from logflume.ui.encoding import shorten_texts
 from logflume.ui.run_folders import RunFolders, UnknownRunError, version_of
@@ -25,7 +24,7 @@ _MAX_HYPERPARAMETERS = 12
 
 
 class Answers:
-    """Answers about the runs in some folders. What is known of an unchanged run is kept.
+    """Answers about the runs in some folders. Answers about an unchanged run are cached.
 
     Args:
         folders: The folders.
@@ -72,12 +71,10 @@ class Answers:
     def _summarize(self, run: Run) -> dict[str, Any]:
         info = msgspec.structs.asdict(run.info)
         del info["folder"], info["config"]
-        description = read_run_status(run.folder).description
         types = run.event_types()
         messages = run.events("message").to_pylist() if "message" in types else []
         return {
             **info,
-            "hyperparameters": {**info["hyperparameters"], **description.hyperparameters},
             "events": sorted(types),
             "attempts": _attempts(run) if info["attempt"] else [],
             "faults": _faults(run) if "pipeline" in types else [],

@@ -62,7 +62,8 @@ def create_app(folders: Sequence[Path], token: str | None = None) -> ASGIApp:
 
     Args:
         folders: Runs and folders of runs. Nothing else is read, and nothing is written.
-        token: What every request must have if other machines can reach the server; None: nothing.
+        token: The token that every request must have if other machines can reach the server; None:
+            no token.
     """
     answers = Answers(RunFolders(folders))
     routes = [

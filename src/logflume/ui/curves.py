@@ -9,17 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.events.catalogue import CATALOGUE
+from logflume.events.catalogue import CATALOGUE, has_curves
 from logflume.query.columns import optional
 
 if TYPE_CHECKING:
     from logflume.query.open_run import Run
     from logflume.query.questions import Questions
 
-__all__ = ["EVENTS", "MAX_POINTS", "Curves", "read_axes", "read_curves", "select_main"]
+__all__ = ["MAX_POINTS", "Curves", "read_axes", "read_curves", "select_main"]
 
-EVENTS = ("training", "evaluation", "reward", "generation", "system", "rank")
-"""The declared event types whose numbers are curves. Those of undeclared types are as well."""
+_TOGETHER = ("training", "evaluation")
+"""The event types that may have curves of the same names."""
 
 MAX_POINTS = 1_000
 """Points of a curve; the extremes are kept."""
@@ -61,10 +61,9 @@ def read_curves(run: Run) -> Curves:
     """Return all curves of a run: the columns of `run.metrics(wide=True)`."""
     curves: Curves = {}
     pinned = run.pinned()
-    # One type after another, because together they take several times the memory. Only the first
-    # two may have curves of the same names.
-    later = (one for one in _find_curve_types(pinned) if one not in EVENTS[:2])
-    for events in (EVENTS[:2], *((event_type,) for event_type in later)):
+    # One type after another, because together they take several times the memory.
+    later = (one for one in _find_curve_types(pinned) if one not in _TOGETHER)
+    for events in (_TOGETHER, *((event_type,) for event_type in later)):
         table = pinned.metrics(wide=True, max_points=MAX_POINTS, events=events).arrow
         _add_curves(curves, table)
     return curves
@@ -73,8 +72,8 @@ def read_curves(run: Run) -> Curves:
 def _find_curve_types(run: Questions) -> list[str]:
     """Return the event types of a run whose numbers are curves: first the declared ones."""
     types = run.event_types()
-    own = sorted(types.difference(CATALOGUE))
-    return [*(event_type for event_type in EVENTS if event_type in types), *own]
+    ordered = (*CATALOGUE, *sorted(types.difference(CATALOGUE)))
+    return [one for one in ordered if one in types and has_curves(one)]
 
 
 def _add_curves(curves: Curves, table: pa.Table) -> None:

@@ -1,4 +1,4 @@
-"""Keeps the memory of the server small, by returning it to the system after a query."""
+"""Keeps the memory of the server small by returning free memory to the system after a query."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def use_little_memory() -> None:
 
     Arrow's own pools, and a heap for each thread, don't return memory: the server would hold
     several hundred megabytes where it needs one hundred. With a C library other than glibc, this
-    has less or no effect.
+    has little or no effect.
     """
     pa.set_memory_pool(pa.system_memory_pool())
     with suppress(OSError, AttributeError):

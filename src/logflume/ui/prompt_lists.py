@@ -51,8 +51,9 @@ class PromptList(NamedTuple):
 def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
     """Return prompts with their solve rates, and the reward of each of their visits.
 
-    Their figures and their `change` are those of `run.prompts`. `gained` and `lost` compare the
-    latest solve rate with the worst and the best one; between two steps, `after` with `before`.
+    Their numbers and their `change` are those of `run.prompts`. `gained` and `lost` compare the
+    latest solve rate with the worst and the best one; between two steps, they compare `after` with
+    `before`.
 
     The answer has `prompts`, their `count`, the number of `all` prompts, `counts` by change, the
     first and last step of all visits (`span`) and their lowest and highest mean reward (`range`).
@@ -87,7 +88,7 @@ def read_common_prompts(
     """Return the prompts that at least two runs share, the largest difference first.
 
     The answer has the `count` of these prompts, and `prompts`, each with `prompt_id`, `question`,
-    and in `runs` the figures of `run.prompts` by run. The difference is that of the solve rates.
+    and in `runs` the numbers of `run.prompts` by run. The difference is that of the solve rates.
 
     Raises:
         QueryError: `solved` is required.

@@ -29,10 +29,11 @@ def read_reward_shares(run: Run) -> dict[str, Any]:
     """Return the share of each reward function at the beginning and at the end of a training.
 
     An advantage is the difference between a total reward and the mean of its group, so a function
-    matters as far as it makes the totals of a group differ. With the weights w of the functions r,
-    total = Σ w r, and the variance of the totals within groups is the sum of the covariances of
-    each w r with the total. A function's share of this sum is its contribution. The shares sum to
-    1; a negative one works against the others. The weights are those that fit the totals best.
+    matters to the extent that it makes the totals of a group differ. With the weights w of the
+    functions r, total = Σ w r, and the variance of the totals within groups is the sum of the
+    covariances of each w r with the total. A function's share of this sum is its contribution. The
+    shares sum to 1; a negative one works against the others. The weights are those that fit the
+    totals best.
 
     The answer has `windows`, the first and the last quarter of the steps, at most 50 each: `first`
     and `last` step, `completions`, and `functions`, each with its `name`, its `mean` reward, its

@@ -53,8 +53,8 @@ class RolloutAnswers:
     def steps(self) -> dict[str, Any]:
         """Return the steps that have completions, by mode.
 
-        Each is the difference from the previous step, or from 0: a hundred thousand steps then
-        take a few kilobytes on the wire.
+        Each step is given as its difference from the previous one, or from 0, so that a hundred
+        thousand steps take only a few kilobytes on the wire.
         """
         table = self._run.output_steps()
         found: dict[str, set[int]] = {}

@@ -50,7 +50,7 @@ class RunFolders:
         return found
 
     def open(self, name: str) -> Run:
-        """Open a run by its id. One that was found to be damaged has what is left of it.
+        """Open a run by its id. If it was found to be damaged, queries return what is left of it.
 
         Raises:
             UnknownRunError: There is no such run.

@@ -54,8 +54,8 @@ def search_run(run: Run, wanted: OutputFilter, place: Place) -> Iterator[dict[st
     """Yield the completions that match, those of the newest steps first, and the progress.
 
     Each answer has `hits`, and how many of the `total` steps were `searched`. After 50 hits, it
-    also has whether there may be `more`, and the place where the search continues as `next`. If
-    the caller stops early, the remaining steps are not searched.
+    also says whether there may be `more`, and where the search continues (`next`). If the caller
+    stops early, the remaining steps are not searched.
 
     Args:
         run: The run.

@@ -1,8 +1,8 @@
 """Guards the server against other pages and other people.
 
 The contents of a run are not trusted: prompts, completions, names and tags come from a model or
-from somebody else. The page inserts them as text only. The content security policy is the second
-barrier: it allows scripts, styles and connections of this server only.
+from somebody else. The page inserts them only as text. The content security policy is the second
+barrier: it allows only scripts, styles and connections of this server.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Several events of one type, step and mode as one point: one value for each field.
 
-Evaluations in batches, gradient accumulation and several ranks log a step in several events. What
-becomes of the values of a field is its aggregate, declared in the catalogue:
+Evaluations in batches, gradient accumulation and several ranks log a step in several events. The
+aggregate of a field, which the catalogue declares, is how its values become one:
 
 | aggregate | value                                                                             |
 |-----------|-----------------------------------------------------------------------------------|
@@ -60,7 +60,8 @@ def aggregate(event_type: str, name: str, events: Sequence[Mapping[str, Any]]) -
     Args:
         event_type: The type of the events.
         name: Name of the field.
-        events: The events, in order. Of the values of several attempts, those of the latest count.
+        events: The events, in order. If several attempts have values, those of the latest attempt
+            count.
 
     Returns:
         The value; None if there is none. NaN if any of the values is.

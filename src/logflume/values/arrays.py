@@ -36,8 +36,8 @@ _SUMMARY_BYTES = 1_000
 class PendingArray:
     """A copy of an array or tensor whose values are read off the caller's thread.
 
-    For a CUDA tensor the copy to the host runs on the GPU's stream while training goes on; `ready`
-    is the CUDA event that marks its arrival.
+    For a CUDA tensor, the copy to the host runs on the GPU's stream while the training continues;
+    `ready` is the CUDA event that marks its arrival.
 
     Args:
         read: Returns the values, or a summary of them.
@@ -103,7 +103,7 @@ def copy_array(value: Any, max_elements: int = MAX_ELEMENTS) -> PendingArray | A
 def copy_tensor(tensor: Any) -> PendingArray:
     """Return a copy of a tensor, which is read as a tensor in the host's memory.
 
-    For readers that need only a few rows as lists.
+    Use it if only a few rows are needed as lists.
 
     Args:
         tensor: A strided tensor on one device.

@@ -11,9 +11,9 @@ __all__ = ["start_arrow"]
 def start_arrow() -> None:
     """Keep pyarrow from using pandas, which this package never needs.
 
-    With its first array pyarrow imports pandas if it is installed, to recognize Series. That takes
-    half a second and 25 MB, in each command and in the worker process of each rank. Whatever needs
-    pandas can still import it, as `to_pandas()` does.
+    With its first array, pyarrow imports pandas, if that is installed, to recognize Series. This
+    takes half a second and 25 MB, in each command and in the worker process of each rank. Code that
+    needs pandas, such as `to_pandas()`, can still import it.
     """
     if "pandas" in sys.modules:
         return

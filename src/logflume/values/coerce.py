@@ -67,7 +67,7 @@ def truncate_field(name: str, value: Any) -> tuple[Any, dict[str, Any] | None]:
 
 
 def truncate_extra(value: Any) -> Any:
-    """Return what `extras` keeps of a value: of a long text, or JSON, its start and length."""
+    """Return what `extras` keeps of a value: for a long text or JSON, its start and length."""
     text = json_text(value) if type(value) in (list, dict, int) else value
     if not _is_long(text):
         return value

@@ -1,4 +1,4 @@
-"""Events by column: a batch that is stored so, and access by column to any batch."""
+"""Events by column: a batch that is stored in columns, and access by column to any batch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["EventColumns", "join", "rows", "transpose"]
 class EventColumns(Sequence[Event]):
     """Finished events of one type with the same fields, by column.
 
-    It is a batch like any other: reading an event creates its dict. A sink that writes columns
-    reads `columns` instead, or calls `transpose`, which does so.
+    It can be used like any other batch: reading an event creates its dict. A sink that writes
+    columns reads `columns` instead, or calls `transpose`, which reads them.
 
     Args:
         columns: The values of each field, one for each event; at least one field.

@@ -1,4 +1,4 @@
-"""Objects with named or ordered parts, as the mappings and collections that they stand for."""
+"""Objects with named or ordered parts, converted to mappings and collections."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Reader = Callable[[Any], Collection[Any] | None]
 
 
 def as_container(value: Any) -> Collection[Any] | None:
-    """Return what an object consists of, as a mapping or a collection; None for anything else.
+    """Return the parts of an object as a mapping or a collection; None if it has none.
 
     Named tuples, dataclasses, msgspec structs, pydantic models, attrs classes, namespaces and
     tables are mappings. So are objects with `keys` and `[…]`. A sequence must be registered as one:

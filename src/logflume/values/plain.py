@@ -86,7 +86,7 @@ def plain_mapping(extras: Any) -> dict[str, Any]:
 
 
 def plain_names(names: Iterable[str]) -> list[str]:
-    """Return the names of fields as exact strs: keyword arguments may be of a subclass."""
+    """Return the names of fields as exact strs, because keyword arguments may be of a subclass."""
     exact: list[str] = []
     for name in names:
         exact.append(unique_name(key_text(name), exact))
@@ -185,7 +185,7 @@ def json_text(value: Any) -> str:
 
 
 def json_writable(value: Any) -> Any:
-    """Return a plain value as JSON can have it: NaN, infinities and very long integers as text."""
+    """Return a plain value that JSON has: NaN, infinities and very long integers become text."""
     if isinstance(value, float) and not math.isfinite(value):
         return nonfinite_name(value)
     if isinstance(value, int) and value.bit_length() > _LONG_BITS:

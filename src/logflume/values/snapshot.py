@@ -240,7 +240,7 @@ def _as_number(value: Any) -> Any:
 def memory_bytes(values: Iterable[Any]) -> int:
     """Estimate the memory of snapshots in bytes, apart from a few bytes per value.
 
-    Text and arrays count by their length; numbers are not counted.
+    Texts and arrays count with their length; numbers are not counted.
     """
     total = 0
     for value in values:

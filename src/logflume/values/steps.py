@@ -30,7 +30,7 @@ _MODE_NAMES = {
 
 
 def parse_step(value: Any) -> Any:
-    """Return a plain value as a step where it is one in another form, else unchanged.
+    """Return the step that a plain value stands for, such as `"3"`, else the value unchanged.
 
     >>> parse_step("3"), parse_step([4]), parse_step("three")
     (3, 4, 'three')
@@ -43,7 +43,7 @@ def parse_step(value: Any) -> Any:
 
 
 def parse_mode(value: Any) -> Any:
-    """Return a plain value as `train` or `eval` where it is a name of these, else unchanged.
+    """Return the mode that a plain value names, `train` or `eval`, else the value unchanged.
 
     >>> parse_mode("Validation"), parse_mode("warmup")
     ('eval', 'warmup')

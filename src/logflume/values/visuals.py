@@ -25,7 +25,7 @@ class ImageFolder:
     """Stores the images of this process.
 
     The thread that takes records from the buffer stores them, in the training process: the worker
-    process only gets their paths, once the files exist.
+    process gets only their paths, once the files exist.
     """
 
     def __init__(self) -> None:
@@ -57,17 +57,17 @@ IMAGE_FOLDER = ImageFolder()
 class Image(PendingArray):
     """A picture to log: stored once under the run's `media/`, and shown by TensorBoard.
 
-    The pixels are copied here, so the picture may change afterwards. The field of the event is the
-    path `media/<hash>.png`, relative to the run's folder. An image that can't be kept is replaced
-    by a mark with the reason, which is reported once; nothing is raised.
+    The constructor copies the pixels, so the picture may change afterwards. The field of the event
+    is the path `media/<hash>.png`, relative to the run's folder. A mark with the reason replaces an
+    image that can't be kept; the reason is reported once, and nothing is raised.
 
     Args:
         picture: An image of Pillow; a figure or axes of matplotlib, or `pyplot` for the current
             figure; an array of NumPy, torch or the like, of shape (height, width), or with 1, 3 or
-            4 channels first or last, or a batch of these, which becomes one image. Integers are
-            0 to 255, floating-point numbers 0 to 1. Or the path of an image file, which is read
-            here. At most 64 million pixels.
-        caption: Its caption. With one, the fields are `<name>/image` and `<name>/caption`.
+            4 channels first or last, or a batch of these, which becomes one image. Integers are 0
+            to 255, floating-point numbers 0 to 1. Or the path of an image file, which the
+            constructor reads. At most 64 million pixels.
+        caption: A caption. With one, the fields are `<name>/image` and `<name>/caption`.
 
     Example:
         >>> log.info("samples", attention=logflume.Image(weights))
@@ -90,10 +90,11 @@ class Image(PendingArray):
 class Histogram(PendingArray):
     """Numbers to log as their distribution, which TensorBoard draws.
 
-    The numbers are copied at once. The fields of the event are `<name>/n`, `/mean`, `/std`, `/min`,
-    `/max`, `/nonfinite` (how many are NaN or infinite; the others are about the rest), and
-    `/histogram`: the counts in 64 buckets of equal width from `min` to `max`. Values without a
-    histogram are replaced by a mark with the reason, which is reported once; nothing is raised.
+    The constructor copies the numbers. The fields of the event are `<name>/n`, `/nonfinite` (how
+    many are NaN or infinite), and for the finite numbers `/mean`, `/std`, `/min`, `/max` and
+    `/histogram`: the counts in 64 buckets of equal width from `min` to `max`. A mark with the
+    reason replaces values that have no histogram; the reason is reported once, and nothing is
+    raised.
 
     Args:
         values: An array of NumPy, torch or the like, of any shape, or numbers in lists.

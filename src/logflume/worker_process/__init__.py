@@ -1,4 +1,4 @@
-"""The worker process: worker, processors and sinks outside of the training process.
+"""The worker process: worker, processors and sinks outside the training process.
 
 Python runs one thread at a time, so the training waits while a worker thread computes. With
 `worker: process` the training process only sends its records through a pipe, and the same
@@ -14,7 +14,7 @@ buffer ──► Sender (thread) ──── records, requests ──►  Serve
 - `client.py`, `sender.py`, `receiver.py`: the training process's side; `spawn.py` starts the child.
 - `server.py`, `notifier.py`: the worker process's side.
 
-When the training process is killed, the worker process writes what is in the pipe, closes the sinks
-and ends; until then it holds the run's file lock. When the worker process is killed, the training
-process continues the run on a thread, as the next attempt, with the batches that were not written.
+If the training process is killed, the worker process writes what is in the pipe, closes the sinks
+and ends; until then, it holds the run's file lock. If the worker process is killed, the training
+process continues the attempt on a thread, beginning with the batches that were not written.
 """

@@ -40,7 +40,7 @@ STATUS_TIMEOUT_S = 2.0
 
 END_TIMEOUT_S = 1.0
 """How much later than requested an answer may arrive, and how long the process may live after
-it."""
+that."""
 
 
 def start_message(
@@ -75,7 +75,7 @@ class RemotePipeline:
         has_died: Whether the process ended on its own while it was being closed.
 
     Raises:
-        ConfigError, RunError: What building the pipeline here would have raised.
+        ConfigError, RunError: The worker process raised this when it built the pipeline.
         ChildProcessError: The process can't run.
     """
 
@@ -106,7 +106,7 @@ class RemotePipeline:
             undo.pop_all()
 
     def start(self) -> None:
-        """Let the worker process start its pipeline, and send it what the buffer holds."""
+        """Make the worker process start its pipeline, and send it what the buffer holds."""
         self._receiver.start()
         self._sender.start(self._opening)
 
@@ -118,8 +118,8 @@ class RemotePipeline:
     def close(self, ending: dict[str, Any], timeout_s: float) -> bool:
         """Close the pipeline, see `Pipeline.close`, and end the process.
 
-        A process that isn't done a second after the time-out is killed. The caller can take back
-        what it has not written with `take_back`.
+        A process that isn't done a second after the time-out is killed. `take_back` then returns
+        what it has not written.
         """
         # A signal handler may call this while it runs: both wait for the same answer.
         if self._closing is None:
@@ -139,7 +139,7 @@ class RemotePipeline:
         self._end(0.0)
 
     def when_ended(self, call: Callable[[], None]) -> None:
-        """Call `call` at once: after `close`, the pipeline writes nothing more."""
+        """Call `call` immediately: after `close`, the pipeline writes nothing."""
         call()
 
     def discard(self) -> None:
@@ -164,7 +164,7 @@ class RemotePipeline:
         return self._sender.unwritten_items(), self._sender.unwritten_seq
 
     def count_dropped(self, unwritten: Sequence[BufferItem], unsent: Sequence[BufferItem]) -> None:
-        """Set the counts to what this process knows, after the worker process was killed.
+        """Set the counts to what this process knows after the worker process was killed.
 
         Args:
             unwritten: Records that were sent and not written.

@@ -29,7 +29,7 @@ URGENT_BYTES = MAX_UNWRITTEN_BYTES // 4
 
 
 class Notifier:
-    """Sends messages, several at once if they can wait.
+    """Sends messages, several together if they can wait.
 
     Each message makes the training process switch threads at an arbitrary moment.
 
@@ -69,7 +69,7 @@ class Notifier:
         self._wake()
 
     def print_text(self, text: str) -> None:
-        """Let the training process print a text on its standard error."""
+        """Make the training process print a text on its standard error."""
         with self._lock:
             self._text.append(text)
         self._wake()

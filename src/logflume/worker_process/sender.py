@@ -45,10 +45,10 @@ TORCH_INTERVAL_S = 2.0
 
 
 class Sender:
-    """Sends what the buffer holds at least every `flush_interval_s`, and at once when woken.
+    """Sends what the buffer holds at least every `flush_interval_s`, and immediately when woken.
 
-    A batch is kept until the worker process has written it: if that is killed, the training process
-    writes the rest.
+    A batch is kept until the worker process has written it; if that process is killed, the training
+    process writes the rest.
 
     Args:
         buffer: The source of the records.

@@ -61,7 +61,7 @@ _connections: WeakSet[Connection] = WeakSet()
 
 
 def spawn(locks: Sequence[int]) -> WorkerChild:
-    """Start the process in its own session: Ctrl-C and a lost terminal only affect the training.
+    """Start the process in its own session: Ctrl-C and a lost terminal affect only the training.
 
     Args:
         locks: Descriptors of the run's file locks, which the process holds while it lives.

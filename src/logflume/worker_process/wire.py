@@ -2,7 +2,7 @@
 
 A message is its length (8 bytes, big-endian) and the marshalled tuple `(name, *arguments)`. Its
 arguments are plain data only: None, bool, int, float, str, bytes, and tuples, lists and dicts of
-these. So the worker process imports no class of a value, and nothing is unpickled.
+these. The worker process therefore imports no class of a value, and nothing is unpickled.
 
 To the worker process:
 
@@ -86,7 +86,7 @@ def encode(message: Message | list[str]) -> bytes:
 
 
 def decode(encoded: bytes) -> Message:
-    """Return the message that `encode` made bytes of."""
+    """Return the message that `encode` encoded."""
     message: Message = marshal.loads(encoded[_LENGTH.size :])
     return message
 
@@ -203,8 +203,8 @@ def count_packed(packed: Iterable[PackedItem]) -> int:
 class Connection:
     """One end of the two pipes. Any thread may send; one receives.
 
-    A message is written with one system call, and usually read with one: at each, a thread releases
-    the interpreter's lock and must wait for it again.
+    A message is written with one system call, and usually read with one, because at each call a
+    thread releases the interpreter's lock and must wait for it again.
 
     Args:
         incoming: Descriptor of the pipe that the other process writes to.
