@@ -1,29 +1,19 @@
-"""The patterns of secrets that are recognized by their form, and the test of randomness."""
+"""The patterns of secrets that are recognized by their form."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from math import log2
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import re2  # type: ignore[import-untyped]
 
+from logflume.redaction.patterns import keyword_set, pattern
+from logflume.redaction.randomness import entropy, is_mixed, is_random
 from logflume.threads import NATIVE_CALLS
 
-__all__ = ["find_known", "is_random", "load_rules", "pattern"]
-
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-_KEYWORD_OPTIONS = re2.Options()
-_KEYWORD_OPTIONS.literal = True
-_KEYWORD_OPTIONS.case_sensitive = False
-
-_MIN_ENTROPY_BITS = 3.0
-"""Bits per character from which text looks random: words have fewer."""
+__all__ = ["find_known", "load_rules"]
 
 
 class _Rule(msgspec.Struct, dict=True):
@@ -36,7 +26,7 @@ class _Rule(msgspec.Struct, dict=True):
         group: The group of the pattern that is the secret; 0: the first that takes part.
         entropy: The bits per character that it has at least.
         is_assigned: Whether it is recognized by a name before it, so that it must look random.
-        is_mixed: Whether it must have capitals, small letters and digits, as no hash has.
+        is_mixed: Whether its capitals and small letters must look random, so that it is no hash.
         allowed: Patterns of texts that are not secrets.
     """
 
@@ -54,13 +44,16 @@ class _Rule(msgspec.Struct, dict=True):
         for match in _compiled(self.pattern).finditer(text):
             NATIVE_CALLS.between()
             span = match.span(self.group or match.lastindex or 0)
-            secret = text[slice(*span)]
-            if (self.is_assigned and not is_random(secret)) or _entropy(secret) < self.entropy:
-                continue
-            if self.is_mixed and not _is_mixed(secret):
-                continue
-            if not any(_compiled(one).search(secret) for one in self.allowed):
+            if self._is_secret(text[slice(*span)]):
                 yield span[0], _TOKEN_REST.match(text, span[1]).end()
+
+    def _is_secret(self, text: bytes) -> bool:
+        return (
+            (not self.is_assigned or is_random(text))
+            and (not self.is_mixed or is_mixed(text))
+            and (not self.entropy or entropy(text) >= self.entropy)
+            and not any(_compiled(one).search(text) for one in self.allowed)
+        )
 
 
 class _Vendored(msgspec.Struct):
@@ -77,18 +70,21 @@ _LABEL = r"""\b(?:name|key|variable)\\{0,7}["']?\s?[:=]\s?\\{0,7}["']?[\w.-]{0,4
 _NAMED_VALUE = r"""\\{0,7}["']?,?[\s+-]{0,40}\\{0,7}["']?value\\{0,7}["']?\s?[:=]\s?\\{0,7}["']?"""
 """The name of a variable before its value, as in lists of an environment, or in the diff of one."""
 
-_MARKS = ("key", "secret", "token", "tkn", "auth", "jwt", "live", "prod", "pat", "pw", "sk")
+_WORD_MARKS = ("key", "secret", "token", "tkn", "auth")
+_SHORT_MARKS = ("jwt", "live", "prod", "pat", "pw", "sk")
+"""Marks that are words of their own in a token: `task_…` is not marked by `sk_`."""
 
 _OWN_RULES = [
-    _Rule("Hugging Face", r"\b(?:hf|api_org)_[A-Za-z0-9]{30,}", ["hf_", "api_org_"]),
+    _Rule("Hugging Face", r"\b(?:hf(?:_oauth)?|api_org)_[A-Za-z0-9]{30,}", ["hf_", "api_org_"]),
     _Rule("OpenAI and others", rf"\bsk-{_KEY}{{20,}}", ["sk-"], is_assigned=True),
     _Rule("NVIDIA", rf"\bnvapi-{_KEY}{{30,}}", ["nvapi-"]),
-    _Rule("Groq, Replicate", r"\b(?:gsk|r8)_[A-Za-z0-9]{30,}", ["gsk_", "r8_"]),
+    _Rule("Groq", r"\bgsk_[A-Za-z0-9]{30,}", ["gsk_"]),
+    _Rule("Replicate", rf"\br8_{_KEY}{{30,}}", ["r8_"], is_mixed=True),
     _Rule("xAI", r"\bxai-[A-Za-z0-9]{30,}", ["xai-"]),
     _Rule("Perplexity", r"\bpplx-[A-Za-z0-9]{30,}", ["pplx-"]),
     _Rule("Together AI", rf"\btgp_v\d_{_KEY}{{30,}}", ["tgp_v"]),
-    _Rule("Fireworks", r"\bfw_[A-Za-z0-9]{20,}", ["fw_"], is_assigned=True),
-    _Rule("Jina", r"\bjina_[A-Za-z0-9_-]{40,}", ["jina_"]),
+    _Rule("Fireworks", r"\bfw_[A-Za-z0-9]{20,}", ["fw_"], is_mixed=True),
+    _Rule("Jina", rf"\bjina_{_KEY}{{40,}}", ["jina_"], is_mixed=True),
     _Rule("LangSmith", r"\blsv2_(?:pt|sk)_\w{30,}", ["lsv2_"]),
     _Rule("Langfuse", r"\b[sp]k-lf-[a-f0-9-]{30,}", ["k-lf-"]),
     _Rule("Tavily", rf"\btvly-{_KEY}{{20,}}", ["tvly-"]),
@@ -96,10 +92,31 @@ _OWN_RULES = [
     _Rule("W&B", rf"\b(?:wandb_v\d_{_KEY}{{30,}}|local-[a-f0-9]{{40}})", ["wandb_v", "local-"]),
     _Rule("Gemini", rf"\bAQ\.{_KEY}{{40,}}", ["aq."]),
     _Rule("Cerebras", r"\bcsk-[a-z0-9]{40,}", ["csk-"]),
-    _Rule("Modal", r"\b(?:ak|as)-[A-Za-z0-9]{20,}", ["ak-", "as-"], is_assigned=True),
+    _Rule("Modal", r"\b(?:ak|as)-[A-Za-z0-9]{20,}", ["ak-", "as-"], is_mixed=True),
+    _Rule("CoreWeave", rf"\bCW-SECRET-{_KEY}{{20,}}", ["cw-secret-"], is_assigned=True),
+    _Rule("Prime Intellect", r"\bpit_[A-Za-z0-9]{30,}", ["pit_"]),
+    _Rule("Tinker", rf"\btml-{_KEY}{{30,}}", ["tml-"], is_assigned=True),
+    _Rule("Kaggle", r"\bKGAT_[a-f0-9]{32}", ["kgat_"]),
+    _Rule("Neptune", r"\beyJhcGlfYWRkcmVzcyI6[A-Za-z0-9+/=]{40,}", ["eyjhcglfywrkcmvzcyi6"]),
+    _Rule("Neon", r"\bnapi_[a-z0-9]{40,}", ["napi_"]),
+    _Rule("Render", r"\brnd_[A-Za-z0-9]{24,}", ["rnd_"], is_mixed=True),
+    _Rule("Vercel", rf"\bvc[aikpr]_{_KEY}{{24,}}", [f"vc{one}_" for one in "aikpr"], is_mixed=True),
+    _Rule("Cloudflare", r"\bcf(?:at|k|ut)_[A-Za-z0-9]{40,}", ["cfat_", "cfk_", "cfut_"]),
+    _Rule("ngrok", r"\b2[A-Za-z0-9]{26}_\d[A-Za-z0-9]{20}\b", ["ngrok", "authtoken"]),
+    _Rule("New Relic", r"\bNRAK-[A-Z0-9]{27}", ["nrak-"]),
+    _Rule("CircleCI", r"\bCCIPAT_[A-Za-z0-9]{22}_[a-f0-9]{40}", ["ccipat_"]),
+    _Rule("Buildkite", r"\bbkua_[a-z0-9]{40}", ["bkua_"]),
+    _Rule("Apify", r"\bapify_api_[A-Za-z0-9]{36}", ["apify_api_"]),
+    _Rule(
+        "Doppler",
+        rf"\bdp\.(?:ct|pt|sa|scim|audit|st(?:\.{_KEY}{{2,35}})?)\.[A-Za-z0-9]{{40,}}",
+        [f"dp.{one}." for one in ("ct", "pt", "sa", "st", "scim", "audit")],
+    ),
+    _Rule("Sourcegraph", r"\bslk_[a-f0-9]{64}", ["slk_"]),
     _Rule("RunPod", r"\brpa_[A-Z0-9]{30,}", ["rpa_"]),
-    _Rule("ElevenLabs", r"\bsk_[A-Za-z0-9]{32,}", ["sk_"], is_assigned=True),
+    _Rule("ElevenLabs", r"\bsk_[a-z0-9]{32,}", ["sk_"], is_assigned=True),
     _Rule("Vault", rf"\bhv[sbr]\.{_KEY}{{24,}}", ["hvs.", "hvb.", "hvr."]),
+    _Rule("Supabase", rf"\bsb_secret_({_KEY}{{22}}_{_KEY}{{8}})", ["sb_secret_"], is_mixed=True),
     _Rule("Supabase, Figma", rf"\b(?:sbp|figd)_{_KEY}{{36,}}", ["sbp_", "figd_"]),
     _Rule("PostHog, Resend", r"\b(?:phx|re)_\w{20,}", ["phx_", "re_"], is_assigned=True),
     _Rule("Notion", r"\b(?:secret|ntn)_[A-Za-z0-9]{40,}", ["secret_", "ntn_"]),
@@ -123,7 +140,12 @@ _OWN_RULES = [
     _Rule("Discord webhook", r"discord(?:app)?\.com/api/webhooks/(\d+/[\w-]{30,})", ["discord"]),
     _Rule("Discord bot", r"\b[MNO][\w-]{23,27}\.[\w-]{6,7}\.[\w-]{27,}", ["discord"]),
     _Rule("Telegram bot", r"\d{8,10}:AA[\w-]{32,}", [":aa"]),
-    _Rule("AWS", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}", ["akia", "asia", "abia", "acca"]),
+    _Rule(
+        "AWS",
+        r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
+        ["akia", "asia", "abia", "acca"],
+        entropy=2.5,  # DNA has two bits
+    ),
     _Rule("Google", rf"\b(?:AIza{_KEY}{{35,}}|GOCSPX-{_KEY}{{20,}})", ["aiza", "gocspx-"]),
     _Rule("Google OAuth", r"\b(?:ya29\.[\w-]{20,}|1//0[\w-]{30,})", ["ya29.", "1//0"]),
     _Rule(
@@ -139,13 +161,16 @@ _OWN_RULES = [
     _Rule("DigitalOcean", r"\bdo[opr]_v1_[a-f0-9]{40,}", ["_v1_"]),
     _Rule("JSON web token", r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?", ["eyj"]),
     _Rule(
-        "marked as secret",  # tskey-auth-…, sb_secret_…, hf_oauth_…, bb_live_…, pscale_pw_…
-        r"\b(?:[a-z][a-z0-9]{0,11}[_-]){0,3}[a-z0-9]{0,8}"
-        rf"(?:{'|'.join(_MARKS)})[_-]([A-Za-z0-9_-]{{20,}})",
-        [f"{mark}{end}" for mark in _MARKS for end in "_-"],
+        "marked as secret",  # tskey-auth-…, hf_oauth_…, bb_live_…, pscale_pw_…
+        r"\b(?:[a-z][a-z0-9]{0,11}[_-]){0,3}"
+        rf"(?:[a-z0-9]{{0,8}}(?:{'|'.join(_WORD_MARKS)})|{'|'.join(_SHORT_MARKS)})[_-]({_KEY}{{20,}})",
+        [f"{mark}{end}" for mark in (*_WORD_MARKS, *_SHORT_MARKS) for end in "_-"],
         is_mixed=True,
     ),
-    _Rule("Netlify, Braintrust", rf"\b(?:nf[pc]_|bt-st-){_KEY}{{30,}}", ["nfp_", "nfc_", "bt-st-"]),
+    _Rule(
+        "Netlify", rf"\bnf[bcopu]_{_KEY}{{30,}}", [f"nf{one}_" for one in "bcopu"], is_mixed=True
+    ),
+    _Rule("Braintrust", rf"\bbt-st-{_KEY}{{30,}}", ["bt-st-"]),
     _Rule("Fly", r"\bfm\d[a-z]?_[A-Za-z0-9+/=_-]{30,}", ["fm1", "fm2"]),
     _Rule("Sentry", r"\bsntry[su]_[A-Za-z0-9+/=_-]{30,}", ["sntry"]),
     _Rule("Firecrawl, E2B", r"\b(?:fc-|e2b_|dtn_)[a-f0-9]{32,}", ["fc-", "e2b_", "dtn_"]),
@@ -154,7 +179,7 @@ _OWN_RULES = [
     _Rule("Mapbox", r"\b[st]k\.eyJ[\w-]{20,}\.[\w-]{16,}", [".eyj"]),
     _Rule("Lambda", r"\bsecret_[\w-]{1,60}_[a-f0-9]{32}\.[A-Za-z0-9]{32}", ["secret_"]),
     _Rule("Dropbox", r"\bsl\.(?:[a-z]\.)?[\w-]{100,}", ["sl."]),
-    _Rule("Bitbucket", r"\bATBB[A-Za-z0-9]{24,}", ["atbb"], is_mixed=True),
+    _Rule("Bitbucket", r"\bATBB[A-Za-z0-9]{24,}", ["atbb"]),
     _Rule("Heroku", rf"\bHRKU-{_KEY}{{30,}}", ["hrku-"]),
     _Rule("Okta", r"\bSSWS\s{1,3}([\w-]{20,})", ["ssws"]),
     _Rule("Alibaba", r"\bLTAI[A-Za-z0-9]{16,26}\b", ["ltai"], is_mixed=True),
@@ -368,11 +393,6 @@ _OWN_RULES = [
 """What gitleaks lacks, or has in a form that is too narrow: it reads files, not truncated logs."""
 
 
-def pattern(text: str) -> Any:
-    """Compile a pattern for encoded texts. RE2 needs time linear in the length of the text."""
-    return re2.compile(text.encode(), _OPTIONS)
-
-
 @cache
 def _compiled(text: str) -> Any:
     """Return a compiled pattern. The cache has no lock that a forked child could inherit."""
@@ -388,45 +408,6 @@ def find_known(text: bytes) -> Iterator[tuple[int, int]]:
             yield from rule.find(text)
 
 
-def is_random(text: bytes) -> bool:
-    """Whether part of a text looks random, unlike words, numbers and versions."""
-    if _UUID.search(text):
-        return True
-    for match in _RUN.finditer(text):
-        run = match[0]
-        is_mixed = not (run.isalpha() or run.isdigit())
-        if is_mixed and _entropy(run) >= _MIN_ENTROPY_BITS:
-            return True
-    return False
-
-
-def _is_mixed(text: bytes) -> bool:
-    """Whether a text has a long part of capitals, small letters and digits, unlike CamelCase."""
-    for match in _RUN.finditer(text):
-        run = match[0]
-        in_words = sum(len(word[0]) for word in _WORD_REST.finditer(run))
-        if (
-            len(run) >= _MIXED_LENGTH
-            and all(kind.search(run) for kind in _KINDS)
-            and in_words < _MAX_IN_WORDS * len(run)
-        ):
-            return True
-    return False
-
-
-def _entropy(text: bytes) -> float:
-    """Return the Shannon entropy in bits per byte."""
-    counts = Counter(text).values()
-    return sum(count / len(text) * log2(len(text) / count) for count in counts)
-
-
-_RUN = pattern(r"[A-Za-z0-9]{10,}")
-_UUID = pattern(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
-_KINDS = [pattern(kind) for kind in ("[a-z]", "[A-Z]", "[0-9]")]
-_WORD_REST = pattern("[a-z]{4,}")
-_MIXED_LENGTH = 16
-_MAX_IN_WORDS = 0.3
-"""A tenth of random letters and digits is in such parts, and more than half of CamelCase."""
 _TOKEN_REST = pattern(r"[\w-]*")
 
 
@@ -444,8 +425,4 @@ def load_rules() -> tuple[Any, list[list[_Rule]]]:
     for rule in (*_OWN_RULES, *msgspec.json.decode(encoded, type=_Vendored).rules):
         for keyword in rule.keywords:
             by_keyword.setdefault(keyword, []).append(rule)
-    keywords = re2.Set.SearchSet(_KEYWORD_OPTIONS)
-    for keyword in by_keyword:
-        keywords.Add(keyword)
-    keywords.Compile()
-    return keywords, list(by_keyword.values())
+    return keyword_set(by_keyword), list(by_keyword.values())

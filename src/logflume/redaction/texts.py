@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from logflume.redaction.field_names import FOREIGN_PASSWORDS, Secrecy, is_folder_or_number, secrecy
-from logflume.redaction.rules import find_known, is_random, pattern
+from logflume.redaction.patterns import pattern
+from logflume.redaction.randomness import is_random
+from logflume.redaction.rules import find_known
 from logflume.threads import NATIVE_CALLS
 
 __all__ = ["REDACTED", "redact_text"]
@@ -65,7 +67,7 @@ _NOT_SECRET = pattern(
     r"""|(?-i:\$\{?[A-Z_][A-Z0-9_]*\}?)|\$\(.*"""  # $HF_TOKEN, $(cat token)
     r"""|[a-z_][\w.]*[(\[{].*"""  # an expression: os.environ["KEY"]
     r"""|(?:self|cls|os|args|config|cfg|settings|env|secrets)\..*"""
-    r"""|(?:[\w.]*_)?(?:tokens?|passw(?:or)?d|secret|key)"""  # password=password
+    r"""|(?:[\w.]*_)?(?:tokens?|passw(?:or)?ds?|secrets?|keys?)"""  # password=password
     r"""|none|null|true|false|str|string|bytes|optional|required|basic|bearer|digest|negotiate"""
     r"""|[~./][\w./~-]*\.(?:pem|key|pub|crt|json|ya?ml|toml|txt|env|ini)"""  # where it is kept
 )

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any
 
 from logflume.redaction.field_names import Secrecy, is_folder_or_number, secrecy
-from logflume.redaction.rules import is_random
+from logflume.redaction.randomness import is_random
 from logflume.redaction.texts import REDACTED, redact_text
 from logflume.threads import NATIVE_CALLS
 
