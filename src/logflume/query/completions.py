@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.config.errors import suggest
 from logflume.exceptions import ArgumentError, MissingExtraError, QueryError
 from logflume.query.columns import check, holds_numbers, optional
 from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
@@ -22,7 +23,7 @@ from logflume.values.declared import declared_columns
 if TYPE_CHECKING:
     from logflume.query.sql_filter import SqlFilter
 
-__all__ = ["CompletionFilter", "read_completions", "read_in_one_pass"]
+__all__ = ["CompletionFilter", "explain_no_reward", "read_completions", "read_in_one_pass"]
 
 _CORRECTNESS_COLUMNS = ["answer", "true_answer", "quality/correct*"]
 _TEXTS = ("model_output", "prompt", "question")
@@ -99,6 +100,23 @@ def read_completions(
     return events if columns is None else events.select(check(columns, events.column_names, _TYPE))
 
 
+def explain_no_reward(read: Callable[..., pa.Table], wanted: CompletionFilter) -> str | None:
+    """Return a message if the column of a filter's rewards has no value; None otherwise.
+
+    Args:
+        read: As for `read_completions`, of all steps.
+        wanted: The filter.
+    """
+    if not _needs_reward(wanted):
+        return None
+    by = _check(wanted).by
+    rows = read(_TYPE, columns=[by, "rewards/*"])
+    recorded = [name for name in rows.column_names if rows[name].null_count < len(rows)]
+    if not len(rows) or by in recorded:
+        return None
+    return f"no completion here has a value of {by!r}; {suggest(by, recorded)}"
+
+
 def read_in_one_pass(
     read: Callable[..., pa.Table],
     wanted: CompletionFilter,
@@ -148,12 +166,16 @@ def _check(wanted: CompletionFilter) -> CompletionFilter:
     return wanted
 
 
+def _needs_reward(wanted: CompletionFilter) -> bool:
+    return wanted[1:5] != (None,) * 4
+
+
 def _filter_columns(wanted: CompletionFilter) -> list[str]:
     """Return the columns that a filter needs."""
     columns = ["step", *IDS, *OPTIONAL_IDS]
     if wanted.correct is not None:
         columns += _CORRECTNESS_COLUMNS
-    if wanted[1:5] != (None,) * 4:
+    if _needs_reward(wanted):
         columns.append(wanted.by)
     if wanted.search is not None:
         columns += map(optional, _TEXTS)
