@@ -204,7 +204,7 @@ def check_writer(
     if run is None:
         nothing, issues = JournalCheck(writer, {}, is_live), _no_events(writer, is_live)
         return CheckedWriter(writer, None, nothing, [], issues, NamedMedia(set(), not issues))
-    configs = load_configs(writer, run)
+    configs = load_configs(writer, run, note)
     note_unchecked(configs, note)
     found = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
     sink_files = select_sink_files(found, outside, note)

@@ -80,8 +80,16 @@ def _expand_path(folder: Path, run: RunInfo, pattern: str) -> Path:
     return Path(os.path.abspath(moved.expand(pattern)))  # noqa: PTH100 - `..` is not resolved there
 
 
-def load_configs(writer: Writer, run: RunInfo) -> dict[int, Config]:
-    """Return the configuration of each attempt that has one in the journal."""
+def load_configs(
+    writer: Writer, run: RunInfo, note: Callable[[str], None] = lambda _line: None
+) -> dict[int, Config]:
+    """Return the configuration of each attempt that has a usable one in the journal.
+
+    Args:
+        writer: The journal's writer.
+        run: The writer's identity.
+        note: Called with a line about each attempt whose configuration can't be used.
+    """
     configs: dict[int, Config] = {}
     is_only_one = run.is_concurrent or (writer.state is not None and writer.state.attempt == 0)
     is_wanted = event_type_filter("run_started")
@@ -89,15 +97,26 @@ def load_configs(writer: Writer, run: RunInfo) -> dict[int, Config]:
         event = line.event
         if event is None or event["event"] != "run_started" or event.get("config") is None:
             continue
-        try:
-            config = msgspec.json.decode(event["config"], type=Config)
-        except (msgspec.MsgspecError, RecursionError):
-            continue  # written by another version, or changed by a processor
-        if _is_usable(config):
+        config = _read_config(event["config"])
+        if config is not None:
             configs[event["attempt"]] = config
+        else:
+            note(
+                f"attempt {event['attempt']}: its own sinks are not checked, because this version "
+                "can't use its configuration: another version wrote it, or it is damaged"
+            )
         if is_only_one:
             break
     return configs
+
+
+def _read_config(text: Any) -> Config | None:
+    """Return a configuration in the journal; None if another version wrote it, or it is damaged."""
+    try:
+        config = msgspec.json.decode(text, type=Config)
+    except (msgspec.MsgspecError, RecursionError, TypeError):
+        return None
+    return config if _is_usable(config) else None
 
 
 def _is_usable(config: Config) -> bool:
@@ -367,29 +386,38 @@ def select_sink_files(
 
 
 def note_unchecked(configs: Mapping[int, Config], note: Callable[[str], None]) -> None:
-    """Call `note` with a line about each sink that is left out: of unknown kind, or by its path."""
-    unknown = {
-        (name, sink.type)
+    """Call `note` with a line about each used sink that can't be checked."""
+    used = {
+        (name, reason)
         for config in configs.values()
-        for name, sink in config.sinks.items()
-        if sink.instance is None and not is_known(SINKS, sink.type)
+        for name in config.used_sinks()
+        if (reason := _why_unchecked(name, config.sinks[name]))
     }
-    for name, kind in sorted(unknown):
-        note(
-            f"sinks.{name}: not checked, because no sink is registered as {kind!r}, and nothing is "
-            "imported because a journal names it. If you trust it: --import with that name"
+    for name, reason in sorted(used):
+        note(f"sinks.{name}: not checked, because {reason}")
+
+
+def _why_unchecked(name: str, sink: SinkConfig) -> str | None:
+    """Return why the files of a sink can't be checked; None if they can, or if it has none."""
+    if sink.instance is not None:
+        return "it was passed as an object. Configure its class as the type to have it checked"
+    if not is_known(SINKS, sink.type):
+        return (
+            f"no sink is registered as {sink.type!r}, and nothing is imported because a journal "
+            "names it. If you trust it: --import with that name"
         )
-    misnamed = {
-        (name, sink.options["path"])
-        for config in configs.values()
-        for name, sink in config.sinks.items()
-        if _can_build(sink) and _has_own_name(name, sink)
-    }
-    for name, path in sorted(misnamed):
-        note(
-            f"sinks.{name}: not checked, because {PurePath(path).name} is a name of the journal, "
-            "the run's state or its lock. Configure another path"
+    try:
+        sink_class = find(SINKS, sink.type, "sinks")
+    except ConfigError as error:
+        return str(error).removeprefix("sinks: ")
+    if _has_own_name(name, sink):
+        return (
+            f"{PurePath(sink.options['path']).name} is a name of the journal, the run's state or "
+            "its lock. Configure another path"
         )
+    if hasattr(sink_class, "scan") or is_journal_sink(name, sink):
+        return None
+    return f"{sink.type!r} has no methods scan and expect: see docs/extending.md"
 
 
 def call_sink(label: str, call: Callable[..., T], *args: Any) -> T:
