@@ -137,7 +137,8 @@ def test_export(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["show", "third"], "third: there is no run here, nor in logs/. Existing runs: first, "),
+        (["show", "third"], "third: there is no run here, nor in logs/. Existing runs: second, "),
+        (["show", "secnd"], "Existing runs: second, "),
         (["sql", "first", "selec"], "syntax error"),
         (["sql", "x*", "select 1"], "no runs"),
         (["outputs", "first", "--step", "one"], "--step one: expected a step (400) or a range"),
