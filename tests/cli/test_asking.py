@@ -250,3 +250,31 @@ def test_a_full_disk(here: Path) -> None:
 def test_the_version(tmp_path: Path) -> None:
     """`--version` prints the version of logflume."""
     assert f"logflume {logflume.__version__}\n" == check_output(tmp_path, "--version")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["prompts", "--change", "forgoten"], "'forgoten' is not one of 'newly_solved', "),
+        (["outputs", "--mode", "trian"], "'trian' is not one of 'train', 'eval'"),
+        (["sql", "latest", "-f", "tabel"], "'tabel' is not one of 'table', 'csv', 'json'"),
+        (["import", ".", "--format", "xlsx"], "'xlsx' is not one of 'trainer_state', "),
+        (["diagnose", "--fail-on", "fatal"], "'fatal' is not one of 'info', 'warning', 'cri"),
+    ],
+)
+def test_values_that_an_option_does_not_have(here: Path, arguments: list[str], reason: str) -> None:
+    """The message says what the option accepts, without words of the library that checks it."""
+    done = run(here, *arguments)
+    lines = [line.strip("│ ") for line in done.stderr.splitlines()]
+    assert 2 == done.returncode
+    assert f": {reason}" in " ".join(lines)
+    assert "Value error" not in done.stderr
+
+
+def test_the_case_of_values_does_not_matter(here: Path) -> None:
+    """A value in capitals means the same."""
+    for capital, small in (("CSV", "csv"), ("Table", "table")):
+        query = ["sql", "first", "select 1 as one", "--format"]
+        assert check_output(here, *query, small) == check_output(here, *query, capital)
+    assert run(here, "diagnose", "first", "--fail-on", "Critical").returncode in (0, 1)
+    assert run(here, "outputs", "first", "--mode", "EVAL").returncode == 0

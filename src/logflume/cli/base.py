@@ -68,8 +68,23 @@ def _without_flag_types(params: list[Any]) -> list[Any]:
     return params
 
 
+@contextmanager
+def _in_own_words() -> Iterator[None]:
+    """Raise errors about values of options without the prefix of the library that checks them."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        error.message = error.message.replace("Value error, ", "")
+        raise
+
+
 class Command(typer.core.TyperCommand):
-    """A command whose help is equally readable with every version of Typer."""
+    """A command whose help and errors are equally readable with every version of Typer."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments and options."""
+        with _in_own_words():
+            return super().parse_args(ctx, args)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the arguments and options."""
@@ -331,7 +346,12 @@ ImportOption: TypeAlias = Annotated[
 Mode: TypeAlias = Literal["train", "eval"]
 ModeOption: TypeAlias = Annotated[
     Mode | None,
-    typer.Option("--mode", help="Only training, or only evaluations.", show_default=False),
+    typer.Option(
+        "--mode",
+        case_sensitive=False,
+        help="Only training, or only evaluations.",
+        show_default=False,
+    ),
 ]
 StepOption: TypeAlias = Annotated[
     str | None,

@@ -34,7 +34,8 @@ class TableFormat(StrEnum):
 
 
 FormatOption: TypeAlias = Annotated[
-    TableFormat, typer.Option("--format", "-f", help="The output format.")
+    TableFormat,
+    typer.Option("--format", "-f", case_sensitive=False, help="The output format."),
 ]
 OutOption: TypeAlias = Annotated[
     Path | None,
