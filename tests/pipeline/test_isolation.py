@@ -81,6 +81,17 @@ def test_fault_event(tmp_path: Path) -> None:
     )
 
 
+def test_the_reason_ends_with_a_full_stop(tmp_path: Path) -> None:
+    """The message has one full stop after the reason; the reason itself is unchanged."""
+    with log_to_two_sinks(tmp_path, FaultySink(always(ValueError("No column.")))) as healthy:
+        logflume.get_logger().info("x", n=1)
+        assert wait_until(lambda: statuses(healthy.events))
+
+    (event,) = (e for e in healthy.events if e["event"] == "pipeline" and e["status"] == "failed")
+    assert "ValueError: No column." == event["reason"]
+    assert "faulty failed: ValueError: No column. The training and " in event["message"]
+
+
 def test_a_disk_that_is_full_temporarily(tmp_path: Path) -> None:
     """A recovered sink gets the missed events in order; fault and recovery are reported once."""
     faulty = FaultySink(always(OSError(28, "No space left on device")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from logflume.guard import unended
 from logflume.pipeline.buffer import RecordSource
 from logflume.pipeline.records import Record
 
@@ -31,7 +32,7 @@ def report_fault(source: RecordSource, component: str, status: str, reason: str)
         "status": status,
         "component": component,
         "reason": reason,
-        "message": _MESSAGES[status].format(component=component, reason=reason),
+        "message": _MESSAGES[status].format(component=component, reason=unended(reason)),
     }
     source.buffer.put(
         Record(

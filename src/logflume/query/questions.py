@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 from logflume.config.errors import nearest, suggest
 from logflume.events.catalogue import CATALOGUE
 from logflume.exceptions import MissingExtraError, RunError
+from logflume.guard import unended
 from logflume.query.rollout_questions import RolloutQuestions
 from logflume.runs.files import Writer, find_writers
 
@@ -456,7 +457,7 @@ class Questions(RolloutQuestions):
             if not any(writer.journals() for writer in writers):
                 raise
             result = self.salvaged()._read_files(read)
-            self._report_damage(f"{error}. {_describe_rest(writers)}")
+            self._report_damage(f"{unended(error)}. {_describe_rest(writers)}")
             return result
 
     def _read_files(self, read: Callable[[list[RunFiles]], Result]) -> Result:
