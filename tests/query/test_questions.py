@@ -270,3 +270,27 @@ def test_a_name_without_a_value_warns(tmp_path: Path) -> None:
         run.metrics("rewards/total/mean", "reward.rewards/form/std", "rewards/*/max", "k*")
         run.metrics("rewards/total/mean", steps=(5, 9))
         run.outputs(worst=1, by="total", steps=(5, 9))
+
+
+def test_a_mode_that_nobody_set_is_train(tmp_path: Path) -> None:
+    """Completions, prompts and rewards have the mode `train` or `eval`, as metrics do."""
+    start(tmp_path)
+    for mode in (None, "eval"):
+        logflume.get_logger("reward").bind(step=1, mode=mode).info("reward", right=[1.0, 0.0])
+        fields = {"question": "q", "model_output": "3", "mode": mode, "rewards/total": 1.0}
+        logflume.get_logger("model").bind(step=1).info("model_output", **fields)
+    logflume.shutdown()
+    run = logflume.open_run(tmp_path / "latest")
+
+    (prompt_id,) = {row["prompt_id"] for row in run.prompts(solved=1.0).to_pylist()}
+    tables = [
+        run.outputs(),
+        run.outputs(columns=["mode"]),
+        run.outputs(search="3"),
+        run.prompt(prompt_id),
+    ]
+    assert [["train", "eval"]] * 4 == [table["mode"].to_pylist() for table in tables]
+    assert {"train", "eval"} == set(run.rewards()["mode"].to_pylist())
+    assert 1 == len(run.outputs(where="mode = 'train'"))
+    assert ["step"] == run.outputs(columns=["step"]).column_names
+    assert [None, "eval"] == run.events("model_output")["mode"].to_pylist()

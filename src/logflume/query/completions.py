@@ -17,7 +17,7 @@ from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
 from logflume.query.extremes import Extremes
 from logflume.query.groupings import number_together, texts_of
 from logflume.query.prompt_ids import TEXTS as PROMPT_TEXTS
-from logflume.query.visits import VISIT, add_ids, available_columns, of_mode
+from logflume.query.visits import VISIT, add_ids, available_columns, of_mode, with_mode
 from logflume.values.declared import declared_columns
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def read_completions(
         QueryError: There is no such column or reward, or a filter is invalid.
     """
     if wanted == CompletionFilter(by=wanted.by):
-        return read(_TYPE, columns=columns)
+        return with_mode(read(_TYPE, columns=columns))
     wanted = _check(wanted)
     if wanted.where is not None:
         # The condition may refer to all completions, so it is applied before the other filters.
@@ -97,7 +97,8 @@ def read_completions(
     if wanted.last is not None:
         rows = rows.slice(max(0, len(rows) - wanted.last))
     _, events = read_same(read, _TYPE, rows, columns)
-    return events if columns is None else events.select(check(columns, events.column_names, _TYPE))
+    names = check(columns, events.column_names, _TYPE)
+    return with_mode(events if columns is None else events.select(names))
 
 
 def explain_no_reward(read: Callable[..., pa.Table], wanted: CompletionFilter) -> str | None:
@@ -142,7 +143,7 @@ def read_in_one_pass(
         rows = read(_TYPE, columns=columns_read, prefilter=partial(_select, wanted))
     else:
         _, rows = read_same(read, _TYPE, among, columns_read)
-    return _select(wanted, rows).select(check(columns, rows.column_names, _TYPE))
+    return with_mode(_select(wanted, rows).select(check(columns, rows.column_names, _TYPE)))
 
 
 def _check(wanted: CompletionFilter) -> CompletionFilter:
@@ -200,7 +201,7 @@ def _read_where(read: Callable[..., pa.Table], where: str) -> pa.Table:
         raise MissingExtraError("duckdb", "analysis") from error
     condition: SqlFilter = SqlFilter(where, "where")
     fields = condition.fields(available_columns(read))
-    rows = read(_TYPE, columns=[*fields, *IDS, *OPTIONAL_IDS])
+    rows = with_mode(read(_TYPE, columns=[*fields, *IDS, *OPTIONAL_IDS]))
     return condition.select(rows) if len(rows) else rows
 
 
