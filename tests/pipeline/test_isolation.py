@@ -92,6 +92,24 @@ def test_the_reason_ends_with_a_full_stop(tmp_path: Path) -> None:
     assert "faulty failed: ValueError: No column. The training and " in event["message"]
 
 
+def test_a_run_that_ends_in_an_evaluation(tmp_path: Path) -> None:
+    """The pipeline's own events have the step but no mode: they are about the run."""
+    with log_to_two_sinks(
+        tmp_path, FaultySink(always(ValueError("no"))), processors=["tag_step"]
+    ) as healthy:
+        logflume.set_step(7, "eval")
+        logflume.get_logger().info("x", n=1)
+        assert wait_until(lambda: statuses(healthy.events))
+
+    marks = {(e["event"], e.get("status"), e["step"], e.get("mode")) for e in healthy.events}
+    assert {
+        ("x", None, 7, "eval"),
+        ("pipeline", "failed", 7, None),
+        ("run_finished", "finished", 7, None),
+        ("pipeline", "report", 7, None),
+    } <= marks
+
+
 def test_a_disk_that_is_full_temporarily(tmp_path: Path) -> None:
     """A recovered sink gets the missed events in order; fault and recovery are reported once."""
     faulty = FaultySink(always(OSError(28, "No space left on device")))

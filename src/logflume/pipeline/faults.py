@@ -34,6 +34,7 @@ def report_fault(source: RecordSource, component: str, status: str, reason: str)
         "reason": reason,
         "message": _MESSAGES[status].format(component=component, reason=unended(reason)),
     }
+    step, _ = source.step_and_mode
     source.buffer.put(
         Record(
             time.time_ns(),
@@ -42,7 +43,7 @@ def report_fault(source: RecordSource, component: str, status: str, reason: str)
             "pipeline",
             {},
             fields,
-            source.step_and_mode,
+            (step, None),
         )
     )
     source.buffer.wake.set()
