@@ -11,7 +11,7 @@ import pytest
 
 import logflume
 from logflume.pipeline import guarded_sink
-from logflume.protocols import Event
+from logflume.protocols import Event, EventDict
 from logflume.testing import MemorySink
 from tests.fake_sinks import FaultySink, wait_until
 from tests.pipeline.two_sinks import (
@@ -225,6 +225,24 @@ def test_losses_are_printed_at_the_end(tmp_path: Path, capsys: pytest.CaptureFix
     assert "logflume: events dropped: faulty " in printed
     assert "logflume: faulty failed: ValueError: no\n" in printed
     assert "" == capsys.readouterr().err
+
+
+def test_a_processor_that_failed_is_named_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end of the run says which processor failed, and how often."""
+
+    def broken(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
+        if event_dict["event"] == "x":
+            raise ValueError("no")
+        return event_dict
+
+    with log_to_two_sinks(tmp_path, MemorySink(), processors=[broken]):
+        for number in range(3):
+            logflume.get_logger().info("x", number=number)
+
+    expected = "broken failed in 3 calls: these events are recorded without what it does\n"
+    assert expected in capsys.readouterr().err
 
 
 def test_no_standard_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
