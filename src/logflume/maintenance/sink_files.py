@@ -24,7 +24,7 @@ from logflume.formats.journal_lines import event_type_filter
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.build import build_router, build_sink
 from logflume.protocols import Event
-from logflume.runs.files import Writer
+from logflume.runs.files import Writer, is_own_name
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import acquire, find_holder
 from logflume.runs.safe_files import check_entries, check_own, is_inside
@@ -45,9 +45,6 @@ __all__ = [
 T = TypeVar("T")
 
 _SAMPLE_LINES = 100
-
-_OWN_STARTS = ("events.", "events-", "run.", "run-")
-_OWN_ENDS = (".jsonl", ".zst", ".json", ".lock", ".tmp")
 
 _INJECTED = ("run", "metrics", "events")
 """Constructor arguments of sinks that are not options."""
@@ -177,7 +174,7 @@ def lock_run(folder: Path, writers: Sequence[Writer]) -> Iterator[None]:
     Raises:
         RunError: The run is being written, or one of its files is a link.
     """
-    check_entries(folder, folder, _is_own_name)
+    check_entries(folder, folder, is_own_name)
     names = {Writer(folder, "").lock_name, *(w.lock_name for w in writers if w.process is None)}
     with ExitStack() as stack:
         for path in sorted(folder / name for name in names):
@@ -186,12 +183,6 @@ def lock_run(folder: Path, writers: Sequence[Writer]) -> Iterator[None]:
                 raise RunError(_locked_message(folder, path))
             stack.callback(lock.release)
         yield
-
-
-def _is_own_name(name: str) -> bool:
-    """Whether a file in the run's folder is a journal, a run state or a lock, or a draft of one."""
-    lower = name.casefold().removeprefix(".")
-    return lower.startswith(_OWN_STARTS) and lower.endswith(_OWN_ENDS)
 
 
 def _locked_message(folder: Path, path: Path) -> str:
@@ -456,7 +447,7 @@ def _has_own_name(name: str, sink: SinkConfig) -> bool:
     path = sink.options.get("path")
     if not isinstance(path, str) or is_journal_sink(name, sink):
         return False
-    return _is_own_name(PurePath(path).name)
+    return is_own_name(PurePath(path).name)
 
 
 def _find_sink(config: Config, folder: Path, run: RunInfo, path: Path) -> str | None:
