@@ -180,8 +180,10 @@ def test_what_latest_leads_to() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["{dir}/{run}/run.json", "{dir}/{run}/run.lock", "{dir}/latest"]
-    + ["{dir}/{run}/media", "{dir}/{run}/environment"],
+    [
+        *("{dir}/{run}/run.json", "{dir}/{run}/run.lock", "{dir}/latest"),
+        *("{dir}/{run}/media", "{dir}/{run}/environment"),
+    ],
 )
 def test_own_files(path: str) -> None:
     """A sink can't write to a file of the run itself."""
