@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,7 @@ import pytest
 
 import logflume
 from tests.cli.commands import check_error, check_output, run
+from tests.event_helpers import JOURNAL
 from tests.query.independent import journaled
 from tests.query.training_run import write_run
 
@@ -278,3 +280,19 @@ def test_the_case_of_values_does_not_matter(here: Path) -> None:
         assert check_output(here, *query, small) == check_output(here, *query, capital)
     assert run(here, "diagnose", "first", "--fail-on", "Critical").returncode in (0, 1)
     assert run(here, "outputs", "first", "--mode", "EVAL").returncode == 0
+
+
+def test_tables_in_a_pipe_are_whole(tmp_path: Path) -> None:
+    """Without a terminal, a table has every column, and no name is shortened."""
+    name = "a/metric/" + "with/a/very/long/name/" * 8 + "of/its/own"
+    logflume.initialize(JOURNAL, dir=tmp_path / "logs", run="r")
+    for step in (1, 2):
+        logflume.log_training_progress(step, {name: 1.5 * step, "loss": 2.0})
+    logflume.shutdown()
+
+    shown = check_output(tmp_path, "show", "r", "--metric", "*name*").splitlines()
+    heading, row = next(pair for pair in pairwise(shown) if pair[0].startswith("metric "))
+    assert ["last", "best", "at", "step", "first", "min", "max"] == heading.split()[1:]
+    assert (name, ["3", "1.5", "1.5", "3"]) == (row.split()[0], row.split()[2:])
+    compared = check_output(tmp_path, "compare", "r", "r", "--metric", "*name*")
+    assert any(line.startswith(f"{name} ") for line in compared.splitlines())
