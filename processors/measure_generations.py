@@ -48,12 +48,13 @@ class MeasureGenerations:
     - `quality/format_ok`: whether the text has one reasoning followed by one answer, neither blank,
       and each of their four tags exactly once.
     - `quality/has_answer`: whether the text has an answer: a non-blank one in tags, or else one in
-      `\boxed{}`, or else a number after `####` in the last line.
+      `\boxed{}`, or else a number after `####`.
     - `quality/correct`: whether the answer equals `true_answer`, as a number (`$1,000` equals
       `1000.0`) or as text, ignoring differences in white space. The answer is the first one in
-      tags, else the field `answer` of the event, else the last one in `\boxed{}`, else the number
-      after `####`. Without an answer, the value is null, because it is unknown whether such a text
-      is right. Without a true answer, the field is absent.
+      tags, else the field `answer` of the event, else the last one in `\boxed{}`, else the last
+      number that follows `####` and ends its line. The true answer may be a solution with these
+      marks. Without an answer, the value is null, because it is unknown whether such a text is
+      right. Without a true answer, the field is absent.
     - `quality/repetition`: share of word n-grams that occurred before in the text, in [0, 1)
       (seq-rep-n, arXiv:1908.04319); null for a text of fewer than n + 1 words.
     - `quality/distinct_2`: share of distinct bigrams, in (0, 1] (distinct-n, arXiv:1510.03055);
@@ -111,8 +112,8 @@ class MeasureGenerations:
         if event_type == "model_output" and event_dict.pop("quality", True) is False:
             return event_dict  # `attach(trainer, quality=False)`
         if event_type == "model_output" and isinstance(text := event_dict.get("model_output"), str):
-            measures = self._measure(text, event_dict)
-            if (answer := self._find_answer(text, event_dict)) is not None:
+            measures, answer = self._measure(text, event_dict)
+            if answer is not None:
                 event_dict["answer"] = answer
             event_dict.update(measures)
             measures["quality/truncated"] = _truncated(event_dict)
@@ -137,11 +138,11 @@ class MeasureGenerations:
         outputs = list(rows({name: columns[name] for name in _READ if name in columns}))
         if not all(isinstance(output["model_output"], str) for output in outputs):
             return None
-        measures = [self._measure(output["model_output"], output) for output in outputs]
+        pairs = [self._measure(output["model_output"], output) for output in outputs]
+        measures, answers = [list(of_all) for of_all in zip(*pairs, strict=True)]
         names = tuple(measures[0])
         if any(tuple(measured) != names for measured in measures):
             return None
-        answers = [self._find_answer(output["model_output"], output) for output in outputs]
         if any(answer is not None for answer in answers):
             if "answer" not in columns and None in answers:
                 return None
@@ -152,11 +153,15 @@ class MeasureGenerations:
             self._open_batch(_batch_key(output)).add(measured)
         return columns
 
-    def _measure(self, text: str, event_dict: EventDict) -> dict[str, float | None]:
+    def _measure(self, text: str, event_dict: EventDict) -> tuple[dict[str, float | None], Any]:
+        """Return the measures, and the answer: the one that was logged, else that of the text."""
         _, answer_tag = self._tags
         pieces = split_at_tags(text, self._tags)
-        answer = find_tagged(text, answer_tag)
-        marked = find_marked_answer(text) if answer is None else None
+        tagged = find_tagged(text, answer_tag)
+        found = find_marked_answer(text) if tagged is None else tagged
+        logged = event_dict.get("answer")
+        # A text with messages has the results of tools, too; the answer is the model's.
+        has_tools = isinstance(event_dict.get("messages"), str)
         is_long = len(text) > self._max_characters
         words = split_words(
             split_at_tags(text[: self._max_characters], self._tags) if is_long else pieces
@@ -165,30 +170,22 @@ class MeasureGenerations:
             "quality/characters": len(text),
             "quality/words": len(words),
             "quality/format_ok": has_format(pieces, *self._tags),
-            "quality/has_answer": (answer or marked) is not None,
+            "quality/has_answer": found is not None,
             "quality/repetition": repeated_share(words, self._ngram),
             "quality/distinct_2": distinct_share(words, 2),
         }
         if truth := _answer_text(final_answer(event_dict.get("true_answer"))):
-            logged = _answer_text(event_dict.get("answer"))
-            # A text with messages has the results of tools, too; the answer is the model's.
-            has_tools = isinstance(event_dict.get("messages"), str)
-            given = logged if has_tools else answer or logged or marked
-            # Tags without a text between them have the expected form, so the answer is wrong.
-            unknown = False if f"</{answer_tag}>" in text else None
-            measures[_CORRECT] = unknown if given is None else is_same(final_answer(given), truth)
+            answer = _answer_text(logged)
+            given = answer if has_tools else tagged or answer or found
+            if given is not None:
+                measures[_CORRECT] = is_same(final_answer(given), truth)
+            else:
+                # Tags without a text between them have the expected form, so the answer is wrong.
+                measures[_CORRECT] = False if f"</{answer_tag}>" in text else None
         for name in (*measures, _CORRECT):
             if isinstance(known := event_dict.get(name), (bool, int, float)):
                 measures[name] = known
-        return measures
-
-    def _find_answer(self, text: str, event_dict: EventDict) -> Any:
-        """Return the answer that the event has, else the one in its text; None without one."""
-        logged = event_dict.get("answer")
-        if logged is not None or isinstance(event_dict.get("messages"), str):
-            return logged
-        answer = find_tagged(text, self._tags[1])
-        return find_marked_answer(text) if answer is None else answer
+        return measures, logged if has_tools or logged is not None else found
 
     def _open_batch(self, key: tuple[Any, ...]) -> _Batch:
         if key not in self._batches and len(self._batches) >= _MAX_OPEN_BATCHES:

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from logflume.threads import is_own_thread
 
-__all__ = ["Failure", "call_guarded", "describe", "type_name", "unreadable"]
+__all__ = ["Failure", "call_guarded", "describe", "type_name", "unended", "unreadable"]
 
 _RAISE = opcode.opmap["RAISE_VARARGS"]
 
@@ -98,6 +98,15 @@ def describe(error: BaseException) -> str:
     if isinstance(text, Failure):
         return f"{name} (its text can't be read)"
     return f"{name}: {str.__str__(text)}" if text else name
+
+
+def unended(text: object) -> str:
+    """Return a text without the full stop at its end, for a message that continues after it.
+
+    >>> unended(ValueError("No such column."))
+    'No such column'
+    """
+    return str(text).rstrip(". \n")
 
 
 def unreadable(name: str, error: BaseException) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,7 @@ import pytest
 
 import logflume
 from tests.cli.commands import check_error, check_output, run
+from tests.event_helpers import JOURNAL
 from tests.query.independent import journaled
 from tests.query.training_run import write_run
 
@@ -137,14 +139,19 @@ def test_export(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["show", "third"], "third: there is no run here, nor in logs/. Existing runs: first, "),
+        (["show", "third"], "third: there is no run here, nor in logs/. Existing runs: second, "),
+        (["show", "secnd"], "Existing runs: second, "),
         (["sql", "first", "selec"], "syntax error"),
         (["sql", "x*", "select 1"], "no runs"),
         (["outputs", "first", "--step", "one"], "--step one: expected a step (400) or a range"),
         (["outputs", "first", "--worst", "1", "--sort", "x"], "no field 'rewards/x'"),
+        (["outputs", "first", "--worst", "1", "--sort", "Advantge"], "did you mean 'advantage'?"),
         (["outputs", "first", "--sort", "x"], "--sort x: it needs --worst or --best"),
         (["outputs", "first", "--worst", "1", "--best", "1"], "--worst and --best can't be"),
-        (["export", "first", "trainin", "x.csv"], "or an event type; available event types: "),
+        (
+            ["export", "first", "trainin", "x.csv"],
+            "or an event type here; did you mean 'training'?",
+        ),
         (["export", "first", "wide", "x.xlsx"], "must end in one of .csv, .json, .parquet"),
         (["export", "first", "wide", "no/x.csv"], "no/x.csv can't be written"),
         (["runs", "nothing"], "there are no runs here"),
@@ -245,3 +252,47 @@ def test_a_full_disk(here: Path) -> None:
 def test_the_version(tmp_path: Path) -> None:
     """`--version` prints the version of logflume."""
     assert f"logflume {logflume.__version__}\n" == check_output(tmp_path, "--version")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["prompts", "--change", "forgoten"], "'forgoten' is not one of 'newly_solved', "),
+        (["outputs", "--mode", "trian"], "'trian' is not one of 'train', 'eval'"),
+        (["sql", "latest", "-f", "tabel"], "'tabel' is not one of 'table', 'csv', 'json'"),
+        (["import", ".", "--format", "xlsx"], "'xlsx' is not one of 'trainer_state', "),
+        (["diagnose", "--fail-on", "fatal"], "'fatal' is not one of 'info', 'warning', 'cri"),
+    ],
+)
+def test_values_that_an_option_does_not_have(here: Path, arguments: list[str], reason: str) -> None:
+    """The message says what the option accepts, without words of the library that checks it."""
+    done = run(here, *arguments)
+    lines = [line.strip("│ ") for line in done.stderr.splitlines()]
+    assert 2 == done.returncode
+    assert f": {reason}" in " ".join(lines)
+    assert "Value error" not in done.stderr
+
+
+def test_the_case_of_values_does_not_matter(here: Path) -> None:
+    """A value in capitals means the same."""
+    for capital, small in (("CSV", "csv"), ("Table", "table")):
+        query = ["sql", "first", "select 1 as one", "--format"]
+        assert check_output(here, *query, small) == check_output(here, *query, capital)
+    assert run(here, "diagnose", "first", "--fail-on", "Critical").returncode in (0, 1)
+    assert run(here, "outputs", "first", "--mode", "EVAL").returncode == 0
+
+
+def test_tables_in_a_pipe_are_whole(tmp_path: Path) -> None:
+    """Without a terminal, a table has every column, and no name is shortened."""
+    name = "a/metric/" + "with/a/very/long/name/" * 8 + "of/its/own"
+    logflume.initialize(JOURNAL, dir=tmp_path / "logs", run="r")
+    for step in (1, 2):
+        logflume.log_training_progress(step, {name: 1.5 * step, "loss": 2.0})
+    logflume.shutdown()
+
+    shown = check_output(tmp_path, "show", "r", "--metric", "*name*").splitlines()
+    heading, row = next(pair for pair in pairwise(shown) if pair[0].startswith("metric "))
+    assert ["last", "best", "at", "step", "first", "min", "max"] == heading.split()[1:]
+    assert (name, ["3", "1.5", "1.5", "3"]) == (row.split()[0], row.split()[2:])
+    compared = check_output(tmp_path, "compare", "r", "r", "--metric", "*name*")
+    assert any(line.startswith(f"{name} ") for line in compared.splitlines())

@@ -89,13 +89,16 @@ def test_json(folder: Path) -> None:
 
 
 def test_prompt(folder: Path) -> None:
-    """`prompt` prints the question, and one line for each completion that fits 80 columns."""
+    """`prompt` prints the question, and one line for each completion; in a pipe, all of it."""
     lines = check_output(folder, "prompt", "latest", f"{0:016x}").splitlines()
     assert "question 0" == lines[0]
     assert "visit step mode index solved reward answer" == words(lines[3])
     assert "0 1 train 0 yes 1" == words(lines[5])
     assert ["1", "123456", "train", "3", "no", "0", "long"] == lines[12].split()[:7]
-    assert max(map(len, lines)) <= 80
+    answers = logflume.open_run(folder / "logs" / "latest").prompt(f"{0:016x}")["answer"]
+    text = max((" ".join(answer.split()) for answer in answers.to_pylist()), key=len)
+    assert len(text) > 100
+    assert lines[12].endswith(text)
 
 
 def test_limits_are_reported(folder: Path, tmp_path: Path) -> None:

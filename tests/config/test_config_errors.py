@@ -97,6 +97,29 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             ],
         ),
         (
+            "sinks: {out: {typ: parquet, path: x}}",
+            [
+                "my.yaml: sinks.out.typ: unknown key",
+                f"  allowed: {COMMON}",
+                "  did you mean 'type'?",
+            ],
+        ),
+        (
+            "sinks: {out: {kind: parquet, path: x}}",
+            [
+                "my.yaml: sinks.out: it has no key 'type', and no component is registered as 'out'",
+                "  allowed: console, csv, jsonl, parquet, tensorboard",
+            ],
+        ),
+        (
+            "processors: [{type: flatten_rewards, num_generations: 8}]",
+            [
+                "my.yaml: processors[0]: expected a name, or one name with its options, found "
+                "{'type': 'flatten_rewards', 'num_generations': 8}. "
+                "Write: - flatten_rewards: {num_generations: 8}"
+            ],
+        ),
+        (
             "sinks: {jsonl: {path: x, rotate_byte: 5}}",
             [
                 "my.yaml: sinks.jsonl.rotate_byte: unknown option",

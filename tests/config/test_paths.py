@@ -178,10 +178,25 @@ def test_what_latest_leads_to() -> None:
     assert {"run_started", "run_finished"} <= {path.name for path in Path("logs/r").iterdir()}
 
 
-@pytest.mark.parametrize("path", ["{dir}/{run}/run.json", "{dir}/{run}/run.lock", "{dir}/latest"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("{dir}/{run}/run.json", "{dir}/{run}/run.lock", "{dir}/latest"),
+        *("{dir}/{run}/media", "{dir}/{run}/environment"),
+    ],
+)
 def test_own_files(path: str) -> None:
     """A sink can't write to a file of the run itself."""
     assert " is also the " in error_of(with_path("text", path))
+
+
+@pytest.mark.parametrize(
+    "name", ["run-rank1.json", "events-rank1.jsonl", "Events.000001.jsonl.zst"]
+)
+def test_names_of_other_ranks(name: str) -> None:
+    """A sink's file isn't named like the journal or the state of another rank."""
+    problem = error_of(with_path("text", f"{{dir}}/{{run}}/{name}"))
+    assert f"{name} is a name of a journal, a run state or a lock: choose another" in problem
 
 
 def test_sinks_that_nobody_uses() -> None:

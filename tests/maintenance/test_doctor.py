@@ -88,6 +88,29 @@ def test_a_lost_journal_line(damage: tuple[bytes, bytes], large: Path, tmp_path:
     assert remaining == repair(folder)
 
 
+def add_a_foreign_row(folder: Path) -> None:
+    row = (folder / "outputs.csv").read_bytes().splitlines(keepends=True)[-1]
+    with (folder / "outputs.csv").open("ab") as file:
+        file.write(row.replace(b",r,", b",another,"))
+
+
+@pytest.mark.parametrize(
+    "damage", [*DAMAGES, add_a_foreign_row], ids=lambda damage: damage.__name__
+)
+def test_the_advice_works(damage: Callable[[Path], None], large: Path, tmp_path: Path) -> None:
+    """`--fix` is the advice for what it repairs only, although the journal has lost events."""
+    folder = shutil.copytree(large, tmp_path / "r")
+    damage(folder)
+    for journal in folder.glob("events*.jsonl"):
+        lines = journal.read_bytes().splitlines(keepends=True)
+        journal.write_bytes(b"".join([*lines[:4], *lines[5:]]))
+    promised = {(i.file, i.what) for i in diagnose(folder) if i.do.startswith("run with --fix")}
+    remaining = repair(folder)
+
+    assert set() == promised & {(issue.file, issue.what) for issue in remaining}
+    assert not any(issue.do.startswith("run with --fix") for issue in remaining)
+
+
 def test_a_lost_rotated_file(large: Path, tmp_path: Path) -> None:
     """The gap is reported with its numbers; Parquet keeps the events that only it has."""
     folder = shutil.copytree(large, tmp_path / "r")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from logflume.exceptions import RunError
 from logflume.maintenance.doctor import diagnose
 from logflume.maintenance.repair import repair
 from logflume.maintenance.replay import replay
+from tests.cli.commands import check_output
+from tests.cli.commands import run as run_command
 from tests.maintenance.lines_sink import LinesSink
 from tests.maintenance.runs import CONFIG, write_run
 
@@ -181,3 +185,72 @@ def test_name_of_the_journal_itself(tmp_path: Path) -> None:
     assert [] == diagnose(folder, note=notes.append)
     (note,) = notes
     assert note.startswith("sinks.own: not checked, because events-own.jsonl is a name of")
+
+
+class UnscannableSink:
+    """A sink that `doctor` can't check."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, events: Any) -> None:
+        """Write nothing."""
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def write_with(folder: Path, sink: Any) -> Path:
+    """Write a run with one more sink, and return its folder."""
+    return write_run(folder, range(3), **{**MORE, "sinks": {**CONFIG["sinks"], "own": sink}})
+
+
+def test_a_sink_that_cannot_be_checked_is_named(tmp_path: Path) -> None:
+    """`doctor` doesn't claim that all is in order: it names the sink and the reason."""
+    unscannable = {"type": f"{__name__}:UnscannableSink", "path": "{dir}/{run}/own.txt"}
+    passed = UnscannableSink(tmp_path / "own.txt")
+    for sink, reason in ((unscannable, "has no methods scan and expect"), (passed, "as an object")):
+        folder = write_with(tmp_path / reason, sink)
+        notes: list[str] = []
+        assert [] == diagnose(folder, note=notes.append)
+        (note,) = notes
+        assert note.startswith("sinks.own: not checked, because ")
+        assert reason in note
+
+
+def test_a_sink_whose_package_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registered sink that can't be imported any more is named, and the rest is checked."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    module = tmp_path / "extra_sink.py"
+    module.write_bytes(Path(__file__).with_name("lines_sink.py").read_bytes())
+    installed = tmp_path / "extra_sink-1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Name: extra-sink\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text("[logflume.sinks]\nown = extra_sink:LinesSink\n")
+    script = (
+        "import logflume\n"
+        "path = '{dir}/{run}/events.jsonl'\n"
+        "sinks = {'jsonl': {'path': path}, 'own': {'path': '{dir}/{run}/own.txt'}}\n"
+        "logflume.initialize({'root': {'sinks': [*sinks]}, 'sinks': sinks}, dir='logs', run='r')\n"
+        "logflume.shutdown()\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    assert "logs/r: no issues\n" == check_output(tmp_path, "doctor", "r")
+    module.write_text("import a_missing_package")
+
+    done = run_command(tmp_path, "doctor", "r")
+    assert (0, "logs/r: no issues in what was checked\n") == (done.returncode, done.stdout)
+    assert "sinks.own: not checked, because 'own' can't be imported: No module" in done.stderr
+
+
+def test_a_configuration_of_another_version_is_named(tmp_path: Path) -> None:
+    """The sinks of an attempt whose configuration can't be used are not passed over in silence."""
+    folder = write_run(tmp_path, range(3), **MORE)
+    journal = folder / "events.jsonl"
+    journal.write_text(journal.read_text().replace(r"own.txt\"", r"own.txt\",\"later\":\"x\""))
+    notes: list[str] = []
+    assert [] == diagnose(folder, note=notes.append)
+    assert any(note.startswith("attempt 0: its own sinks are not checked") for note in notes)

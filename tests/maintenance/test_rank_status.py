@@ -14,7 +14,7 @@ import pytest
 import logflume
 from logflume.maintenance.repair import repair
 from tests.cli.commands import run as run_command
-from tests.maintenance.runs import write_run
+from tests.maintenance.runs import log_steps, start, write_run
 
 RANK = """
 import os, sys
@@ -115,3 +115,24 @@ def test_a_rank_that_is_still_running(tmp_path: Path) -> None:
         assert ("running", None) == (info.status, info.rank_note)
         process.communicate("")
     assert "finished" == logflume.open_run(folder).info.status
+
+
+def test_the_others_went_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the first rank was killed, last step and duration are those of another, as in `show`."""
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    folder = start(tmp_path)
+    run_rank(tmp_path, 0, KILLED)
+    log_steps(*range(5))
+    logflume.shutdown()
+
+    found = set()
+    for repair_first in (False, True):
+        if repair_first:
+            assert [] == repair(folder)
+        info = logflume.open_run(folder).info
+        (row,) = json.loads(run_command(tmp_path, "runs", ".", "--json").stdout)
+        found |= {(info.last_step, info.duration_s), (row["last_step"], row["duration_s"])}
+    ((last_step, duration_s),) = found
+    assert 4 == last_step
+    assert duration_s is not None

@@ -12,7 +12,7 @@ import pytest
 
 import logflume
 from logflume.pipeline import guarded_sink
-from logflume.protocols import Event
+from logflume.protocols import Event, EventDict
 from logflume.testing import MemorySink
 from tests.fake_sinks import FaultySink, wait_until
 from tests.pipeline.two_sinks import (
@@ -110,6 +110,35 @@ def test_fault_event(tmp_path: Path) -> None:
         event["component"],
         event["reason"],
     )
+
+
+def test_the_reason_ends_with_a_full_stop(tmp_path: Path) -> None:
+    """The message has one full stop after the reason; the reason itself is unchanged."""
+    with log_to_two_sinks(tmp_path, FaultySink(always(ValueError("No column.")))) as healthy:
+        logflume.get_logger().info("x", n=1)
+        assert wait_until(lambda: statuses(healthy.events))
+
+    (event,) = (e for e in healthy.events if e["event"] == "pipeline" and e["status"] == "failed")
+    assert "ValueError: No column." == event["reason"]
+    assert "faulty failed: ValueError: No column. The training and " in event["message"]
+
+
+def test_a_run_that_ends_in_an_evaluation(tmp_path: Path) -> None:
+    """The pipeline's own events have the step but no mode: they are about the run."""
+    with log_to_two_sinks(
+        tmp_path, FaultySink(always(ValueError("no"))), processors=["tag_step"]
+    ) as healthy:
+        logflume.set_step(7, "eval")
+        logflume.get_logger().info("x", n=1)
+        assert wait_until(lambda: statuses(healthy.events))
+
+    marks = {(e["event"], e.get("status"), e["step"], e.get("mode")) for e in healthy.events}
+    assert {
+        ("x", None, 7, "eval"),
+        ("pipeline", "failed", 7, None),
+        ("run_finished", "finished", 7, None),
+        ("pipeline", "report", 7, None),
+    } <= marks
 
 
 def test_a_disk_that_is_full_temporarily(tmp_path: Path) -> None:
@@ -227,6 +256,24 @@ def test_losses_are_printed_at_the_end(tmp_path: Path, capsys: pytest.CaptureFix
     assert "logflume: events dropped: faulty " in printed
     assert "logflume: faulty failed: ValueError: no\n" in printed
     assert "" == capsys.readouterr().err
+
+
+def test_a_processor_that_failed_is_named_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The end of the run says which processor failed, and how often."""
+
+    def broken(_logger: object, _method: str, event_dict: EventDict) -> EventDict:
+        if event_dict["event"] == "x":
+            raise ValueError("no")
+        return event_dict
+
+    with log_to_two_sinks(tmp_path, MemorySink(), processors=[broken]):
+        for number in range(3):
+            logflume.get_logger().info("x", number=number)
+
+    expected = "broken failed in 3 calls: these events are recorded without what it does\n"
+    assert expected in capsys.readouterr().err
 
 
 def test_no_standard_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,10 @@ def is_correct(text: str, **values: Any) -> Any:
         ("  New \n York ", "New York"),
         ("True", True),
         ("7", "3 + 4 = 7\n#### 7"),
+        ("1,600", "She sold 2*800=<<2*800=1600>>1,600 clips.\n#### 1,600"),
+        ("7", "So $x = \\boxed{7}$."),
+        ("7", "<reasoning>3 + 4</reasoning><answer> 7 </answer>"),
+        ("\\boxed{7}", "7"),
     ],
 )
 def test_equal_answers(answer: str, true_answer: Any) -> None:
@@ -79,7 +83,11 @@ def test_no_true_answer(unknown: Any) -> None:
         ("It is \\boxed{7", None, None),
         ("3 + 4 = 7\n#### 7", None, True),
         ("3 + 4 = 8\n####  $8.0 \n", None, False),
-        ("#### 7\nis a heading", None, None),
+        ("3 + 4 = 7 #### 7", None, True),
+        ("#### 8\nNo:\n#### 7\n\nQuestion: 5 + 5?", None, True),
+        ("3 + 4 = 7\r\n#### 7\r\n", None, True),
+        ("#### 7. Add\nis a heading", None, None),
+        ("#### 7 steps\n#### Solution\n####", None, None),
         ("The answer is 7", None, None),
         ("The answer is 7", "7.0", True),
         ("<answer>7", None, None),
@@ -90,7 +98,7 @@ def test_no_true_answer(unknown: Any) -> None:
     ],
 )
 def test_which_answer_counts(text: str, answer: str | None, expected: bool | None) -> None:
-    """Tags, then the field `answer`, then a box, then the last line; else it is unknown."""
+    """Tags, then the field `answer`, then a box, then the number of `####`; else it is unknown."""
     assert expected is is_correct(text, answer=answer, true_answer="7")
 
 

@@ -149,7 +149,7 @@ def test_errors_name_the_problem(folder: Path) -> None:
         "by='answer': it differs between completions": lambda: run.pass_at(1, by="answer"),
         "no field 'rewards/x'": lambda: run.best_at(1, reward="rewards/x"),
         "'answer' is not a number but string": lambda: run.best_at(1, reward="answer"),
-        "order='-solve_rat': .* use solve_rate": lambda: run.prompts(order="-solve_rat"),
+        "order='-solve_rat': .* did you mean 'solve_rate'": lambda: run.prompts(order="-solve_rat"),
         "change='lost': expected one of newly_solved": lambda: run.prompts(change="lost"),  # type: ignore[arg-type]
         "the first step must be the lower one": lambda: run.prompts(between=(5, 5)),
         "mode='test': expected 'train' or 'eval'": lambda: run.groups(mode="test"),  # type: ignore[arg-type]

@@ -243,3 +243,54 @@ def test_an_unknown_event_type_warns(tmp_path: Path) -> None:
         warnings.simplefilter("error")
         assert 0 == len(run.events("training"))
         assert 0 == len(run.events("checkpoint.saved", steps=(5, 9)))
+
+
+def test_a_name_without_a_value_warns(tmp_path: Path) -> None:
+    """A declared metric or reward that no event has gives no rows, and a hint at what there is."""
+    start(tmp_path)
+    log = logflume.get_logger("reward").bind(step=1)
+    log.info("reward", **{"rewards/form": [1.0, 0.0], "rewards/total": [1.0, 0.0]})
+    logflume.log_model_output("q", "2", "3", rewards={"form": 1.0, "total": 1.0})
+    logflume.shutdown()
+    run = logflume.open_run(tmp_path / "latest")
+
+    for wide in (False, True):
+        with pytest.warns(UserWarning, match="'reward'; did you mean 'rewards/total/mean'?"):
+            run.metrics("reward", "rewards/form/mean", wide=wide)
+    with pytest.warns(UserWarning, match="no metric 'kl'; available: rewards/"):
+        run.metrics("kl")
+    with pytest.warns(UserWarning, match="no event of type 'rewrd'; did you mean 'reward'?"):
+        run.metrics(events="rewrd")
+    with pytest.warns(UserWarning, match="no completion here has a value of 'advantage'; avail"):
+        run.outputs(worst=1, by="advantage")
+    with pytest.raises(logflume.QueryError, match="its mean is 'rewards/form/mean'"):
+        run.metrics("rewards/form")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run.metrics("rewards/total/mean", "reward.rewards/form/std", "rewards/*/max", "k*")
+        run.metrics("rewards/total/mean", steps=(5, 9))
+        run.outputs(worst=1, by="total", steps=(5, 9))
+
+
+def test_a_mode_that_nobody_set_is_train(tmp_path: Path) -> None:
+    """Completions, prompts and rewards have the mode `train` or `eval`, as metrics do."""
+    start(tmp_path)
+    for mode in (None, "eval"):
+        logflume.get_logger("reward").bind(step=1, mode=mode).info("reward", right=[1.0, 0.0])
+        fields = {"question": "q", "model_output": "3", "mode": mode, "rewards/total": 1.0}
+        logflume.get_logger("model").bind(step=1).info("model_output", **fields)
+    logflume.shutdown()
+    run = logflume.open_run(tmp_path / "latest")
+
+    (prompt_id,) = {row["prompt_id"] for row in run.prompts(solved=1.0).to_pylist()}
+    tables = [
+        run.outputs(),
+        run.outputs(columns=["mode"]),
+        run.outputs(search="3"),
+        run.prompt(prompt_id),
+    ]
+    assert [["train", "eval"]] * 4 == [table["mode"].to_pylist() for table in tables]
+    assert {"train", "eval"} == set(run.rewards()["mode"].to_pylist())
+    assert 1 == len(run.outputs(where="mode = 'train'"))
+    assert ["step"] == run.outputs(columns=["step"]).column_names
+    assert [None, "eval"] == run.events("model_output")["mode"].to_pylist()

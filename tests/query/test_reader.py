@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -208,6 +209,28 @@ def test_no_run(make: Any, tmp_path: Path) -> None:
 
     with pytest.raises(logflume.RunError, match=f"{path}: there is no run here"):
         logflume.open_run(path)
+
+
+def test_the_error_names_the_runs_that_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs beside the given path, or else in the usual folder, are named, similar ones first."""
+    monkeypatch.delenv("LOGFLUME_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").mkdir()
+    for name in ("alpha", "beta", "gamma"):
+        write(tmp_path / "logs" / name, 0)
+
+    for path, hint in {
+        "logs/alhpa": "Existing runs: logs/alpha, logs/gamma, logs/beta",
+        "nope": "Existing runs: logs/gamma, logs/beta, logs/alpha",
+        "beta": "Did you mean 'logs/beta'?",
+        "logs": "This folder contains runs: give one of them, such as 'logs/gamma'",
+    }.items():
+        with pytest.raises(logflume.RunError, match=re.escape(hint)):
+            logflume.open_run(path)
+    with pytest.raises(logflume.RunError, match="Existing runs: logs/gamma"):
+        logflume.open_runs("lgs/*")
 
 
 def test_an_empty_journal_is_a_run(tmp_path: Path) -> None:

@@ -335,6 +335,24 @@ def test_an_uncaught_exception_is_named(screen: Screen) -> None:
     assert line.endswith("CRITICAL  step 1  uncaught in the main thread: ValueError: lr < 0")
 
 
+def test_an_exception_that_is_logged_twice(screen: Screen) -> None:
+    """Handlers of two levels log one exception: its traceback is shown once, then its name."""
+    fields = {"level": "error", "exception/type": "ValueError", "exception/message": "boom"}
+    inner = '  File "x.py", line 4, in f\n    raise ValueError("boom")\nValueError: boom'
+    outer = '  File "x.py", line 9, in g\n    f()\n'
+    head = "Traceback (most recent call last):\n"
+    lines = screen.lines(
+        event("message", message="inner", **{**fields, "exception/traceback": head + inner}),
+        event(
+            "message", message="outer", **{**fields, "exception/traceback": head + outer + inner}
+        ),
+        event("message", message="other", **{**fields, "exception/traceback": head + outer}),
+    )
+
+    assert 2 == sum("Traceback" in line for line in lines)
+    assert any(line.endswith("ERROR  step 1  outer: ValueError: boom") for line in lines)
+
+
 def test_completions_of_steps_that_are_far_apart(screen: Screen) -> None:
     """A completion is shown at most every ten step lines, however far the steps are apart."""
     events: list[Any] = []

@@ -114,6 +114,9 @@ def test_a_run_that_is_deleted_while_it_is_open(folder: Path) -> None:
         assert {} == ask_all(client, "hostile")
         assert [] == client.get("/api/runs").json()["runs"]
         assert "no longer exists" in client.get("/api/run?run=hostile").json()["error"]
+        assert (
+            "nope: there is no run with this id" == client.get("/api/run?run=nope").json()["error"]
+        )
 
 
 def test_a_run_of_a_later_version_shows_what_is_known(folder: Path) -> None:

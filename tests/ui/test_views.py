@@ -75,6 +75,25 @@ def test_a_finding_shows_its_completions(page: Page) -> None:
     assert "step 8" in page.tab.locator(".stepper output").inner_text()
 
 
+def test_findings_name_what_is_not_recorded(tmp_path: Path, browser: Any) -> None:
+    """Without any finding, the view still says which processor or sink failed."""
+
+    def broken(_logger: object, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+        if event_dict["event"] == "training":
+            raise ValueError("no")
+        return event_dict
+
+    logflume.initialize({**CONFIG, "processors": [broken]}, run="r", dir=tmp_path)
+    logflume.log_training_progress(1, {"loss": 1.0})
+    logflume.shutdown()
+    with served(tmp_path) as address:
+        page = Page(browser, address)
+        notice = page.open("#/run/r/findings", ".notice")
+        assert "broken failed: ValueError: no." in notice.inner_text()
+        assert "Nothing was found" in page.tab.locator("main").inner_text()
+        page.tab.close()
+
+
 def test_a_finding_that_is_over_says_so(page: Page) -> None:
     """It is one finding, grey, with the last step at which it was seen; the others aren't."""
     findings = page.open("#/run/rich/findings", "[data-alert]").page.locator("[data-alert]")

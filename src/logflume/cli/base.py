@@ -56,7 +56,6 @@ __all__ = [
     "parse_where",
     "print_no_match",
     "print_once",
-    "runs_folder",
     "warnings_as_lines",
 ]
 
@@ -69,8 +68,23 @@ def _without_flag_types(params: list[Any]) -> list[Any]:
     return params
 
 
+@contextmanager
+def _in_own_words() -> Iterator[None]:
+    """Raise errors about values of options without the prefix of the library that checks them."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        error.message = error.message.replace("Value error, ", "")
+        raise
+
+
 class Command(typer.core.TyperCommand):
-    """A command whose help is equally readable with every version of Typer."""
+    """A command whose help and errors are equally readable with every version of Typer."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments and options."""
+        with _in_own_words():
+            return super().parse_args(ctx, args)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the arguments and options."""
@@ -192,11 +206,6 @@ def import_sinks(names: Sequence[str]) -> None:
         find(SINKS, name, "--import")
 
 
-def runs_folder() -> Path:
-    """Return the folder that contains the runs: `LOGFLUME_DIR`, else `logs`."""
-    return Path(os.environ.get("LOGFLUME_DIR", "logs"))
-
-
 def find_run(text: str) -> Path:
     """Return the folder of a run.
 
@@ -206,19 +215,19 @@ def find_run(text: str) -> Path:
     Raises:
         RunError: There is no such run. The message names some existing runs.
     """
-    from logflume.query.open_run import is_run
+    from logflume.query.open_run import is_run, list_runs, runs_folder
 
     for folder in (Path(text), runs_folder() / text):
         if is_run(folder):
             return folder
-    if Path(text).is_dir() and (inside := _known_runs(Path(text))):
+    if inside := list_runs(Path(text)):
         raise RunError(
             f"{text}: this folder contains runs. Give one of them, such as "
-            f"{Path(text) / inside[-1]}; `logflume sql` and `export` also accept all of them, as "
+            f"{Path(text) / inside[0]}; `logflume sql` and `export` also accept all of them, as "
             f"'{text}/*'."
         )
-    known = _known_runs(runs_folder())
-    hint = f"Existing runs: {', '.join(known[-5:])}." if known else "Try `logflume demo`."
+    known = list_runs(runs_folder(), text)
+    hint = f"Existing runs: {', '.join(known[:5])}." if known else "Try `logflume demo`."
     raise RunError(
         f"{text}: there is no run here, nor in {runs_folder()}/. {hint} "
         "Give a run's folder, its id, or 'latest'."
@@ -305,17 +314,13 @@ def parse_where(condition: str) -> SqlFilter:
     return SqlFilter(condition)
 
 
-def _known_runs(folder: Path) -> list[str]:
-    from logflume.query.open_run import is_run
-
-    return sorted(path.name for path in folder.iterdir() if is_run(path)) if folder.is_dir() else []
-
-
 def complete_run(incomplete: str) -> Iterable[str]:
     """Return the matching runs: their ids, or their paths if a folder was typed."""
+    from logflume.query.open_run import list_runs, runs_folder
+
     parent, slash, start = incomplete.rpartition("/")
-    known = _known_runs(Path(parent + slash) if slash else runs_folder())
-    return [parent + slash + name for name in known if name.startswith(start)]
+    known = list_runs(Path(parent + slash) if slash else runs_folder())
+    return sorted(parent + slash + name for name in known if name.startswith(start))
 
 
 def _run_argument(metavar: str, more: str = "") -> Any:
@@ -341,7 +346,12 @@ ImportOption: TypeAlias = Annotated[
 Mode: TypeAlias = Literal["train", "eval"]
 ModeOption: TypeAlias = Annotated[
     Mode | None,
-    typer.Option("--mode", help="Only training, or only evaluations.", show_default=False),
+    typer.Option(
+        "--mode",
+        case_sensitive=False,
+        help="Only training, or only evaluations.",
+        show_default=False,
+    ),
 ]
 StepOption: TypeAlias = Annotated[
     str | None,

@@ -16,8 +16,16 @@ from logflume.cli.metric_summaries import (
     select_names,
     summarize_metrics,
 )
-from logflume.cli.metric_table import DEFAULT_WIDTH, MetricColumn, MetricRow, print_metrics
-from logflume.cli.printing import cell, console, duration_text, echo, number_text, print_json
+from logflume.cli.metric_table import MetricColumn, MetricRow, print_metrics
+from logflume.cli.printing import (
+    UNLIMITED_WIDTH,
+    cell,
+    console,
+    duration_text,
+    echo,
+    number_text,
+    print_json,
+)
 from logflume.cli.show import MetricOption, default_metrics
 from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparameters
 from logflume.exceptions import RunError
@@ -180,7 +188,7 @@ def _print_runs(infos: Sequence[RunSummary], letters: Sequence[str]) -> None:
 def _print_settings(settings: Mapping[str, Sequence[Any]], letters: Sequence[str]) -> None:
     if not settings:
         return
-    target = console(DEFAULT_WIDTH)
+    target = console(UNLIMITED_WIDTH)
     names = [escape(name) for name in settings]
     name_width = min(max(map(cell_len, names)), max(target.width // 3, 20))
     room = (target.width - name_width) // len(letters) - 2
@@ -239,7 +247,7 @@ def _print_metrics(metrics: Summaries, letters: Sequence[str], *, is_chosen: boo
 def _add_sparklines(rows: Sequence[MetricRow], metrics: Summaries, letters: Sequence[str]) -> None:
     """Put each run's sparkline before its number, if there is room for all of them."""
     number_width = 2 + max(len(row.cells[letter]) for row in rows for letter in letters)
-    room = console(DEFAULT_WIDTH).width - max(cell_len(escape(row.name)) for row in rows)
+    room = console(UNLIMITED_WIDTH).width - max(cell_len(escape(row.name)) for row in rows)
     line_width = (room - number_width * (len(letters) + 1)) // len(letters) - 1
     if line_width < _MIN_LINE_WIDTH:
         return
@@ -254,7 +262,7 @@ def _add_sparklines(rows: Sequence[MetricRow], metrics: Summaries, letters: Sequ
 def _batches(letters: Sequence[str], rows: Sequence[MetricRow]) -> list[Sequence[str]]:
     """Divide the runs so that the columns of each batch fit the terminal."""
     cell_width = 2 + max(len(row.cells[letter]) for row in rows for letter in letters)
-    room = console(DEFAULT_WIDTH).width - max(cell_len(escape(row.name)) for row in rows)
+    room = console(UNLIMITED_WIDTH).width - max(cell_len(escape(row.name)) for row in rows)
     count = max(room // cell_width, 3)
     return [letters[start : start + count] for start in range(0, len(letters), count)]
 

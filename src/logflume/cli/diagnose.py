@@ -8,7 +8,7 @@ import typer
 
 from logflume.cli.base import JsonOption, RunArgument, find_run
 from logflume.cli.printing import cell, echo, print_json
-from logflume.diagnosis.finding import SEVERITIES
+from logflume.diagnosis.finding import SEVERITIES, Severity
 
 if TYPE_CHECKING:
     from logflume.diagnosis.diagnose_run import RecordedFinding
@@ -19,10 +19,10 @@ __all__ = ["diagnose"]
 def diagnose(
     run: RunArgument = "latest",
     fail_on: Annotated[
-        str | None,
+        Severity | None,
         typer.Option(
-            help="Exit with status 1 if a finding is at least this severe: info, warning or "
-            "critical.",
+            case_sensitive=False,
+            help="Exit with status 1 if a finding is at least this severe.",
             show_default=False,
         ),
     ] = None,
@@ -39,10 +39,6 @@ def diagnose(
     """
     from logflume.diagnosis.diagnose_run import diagnose_run
 
-    if fail_on is not None and fail_on not in SEVERITIES:
-        raise typer.BadParameter(
-            f"{fail_on!r} is not one of {', '.join(SEVERITIES)}", param_hint="--fail-on"
-        )
     folder = find_run(run)
     diagnosis = diagnose_run(folder)
     for note in diagnosis.notes:

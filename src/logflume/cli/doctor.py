@@ -61,6 +61,6 @@ def doctor(
     elif rows:
         print_table(rows)
     else:
-        echo(f"{folder}: no issues")
+        echo(f"{folder}: no issues" + " in what was checked" * bool(notes))
     if issues:
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ import typer
 
 from logflume.cli.base import AllAttempts, RunsArgument, open_any
 from logflume.cli.tables import TableFormat, write_table
+from logflume.config.errors import suggest
 from logflume.exceptions import QueryError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _query(run: Run | Runs, what: str) -> Table:
     types = run.types()
     if what not in types:
         raise QueryError(
-            f"{what!r} is not metrics, wide, rewards, outputs or an event type; "
-            f"available event types: {', '.join(sorted(types))}"
+            f"{what!r} is not metrics, wide, rewards, outputs or an event type here; "
+            + suggest(what, ["metrics", "wide", "rewards", "outputs", *sorted(types)])
         )
     return run.events(what)

@@ -20,7 +20,9 @@ def import_source(
     source: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
     format: Annotated[  # noqa: A002 - the option's name
         _Format | None,
-        typer.Option(help="The format; detected from the content by default."),
+        typer.Option(
+            case_sensitive=False, help="The format; detected from the content by default."
+        ),
     ] = None,
     dir: Annotated[  # noqa: A002 - the option's name
         Path, typer.Option(help="The folder that contains the runs.", envvar="LOGFLUME_DIR")

@@ -25,8 +25,6 @@ _UNPREFIXED = ("training", "evaluation")
 _WITHOUT_SUMMARY = frozenset({"rank", "system"})
 """Types whose curves are of a rank or a machine: `run.ranks()` and the page compare them."""
 
-_MAX_LISTED = 12
-
 Point: TypeAlias = tuple[int | None, float]
 """The step and the value."""
 
@@ -105,12 +103,9 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _explain_missing(pattern: str, names: Sequence[str]) -> str:
-    from logflume.config.errors import nearest
+    from logflume.query.metrics import suggest_metric
 
-    hint = nearest(pattern, names)
-    listed = [*names[:_MAX_LISTED], *["…"] * (len(names) > _MAX_LISTED)]
-    rest = f"did you mean {hint!r}?" if hint else f"available: {', '.join(listed) or 'none'}"
-    return f"no metric matches {pattern!r}; {rest}"
+    return f"no metric matches {pattern!r}; {suggest_metric(pattern, names)}"
 
 
 def _read(run: Run) -> Iterator[tuple[str, list[Point]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from logflume.cli.printing import console
+from logflume.cli.printing import UNLIMITED_WIDTH, console
 from logflume.terminal.cells import cell_len, pad, shorten
 from logflume.terminal.charts import sparkline
 from logflume.terminal.escape import escape
@@ -16,10 +16,7 @@ from logflume.terminal.escape import escape
 if TYPE_CHECKING:
     import rich.text
 
-__all__ = ["DEFAULT_WIDTH", "MetricColumn", "MetricRow", "metric_table", "print_metrics"]
-
-DEFAULT_WIDTH = 120
-"""Width of the output if it is not a terminal, in columns."""
+__all__ = ["MetricColumn", "MetricRow", "metric_table", "print_metrics"]
 
 _MIN_LINE, _MAX_LINE = 12, 40
 _MIN_NAME = 40
@@ -92,7 +89,7 @@ def metric_table(
 
 def print_metrics(rows: Sequence[MetricRow], columns: Sequence[MetricColumn]) -> None:
     """Print rows as a table, fitted to the terminal."""
-    target = console(DEFAULT_WIDTH)
+    target = console(UNLIMITED_WIDTH)
     target.print(metric_table(rows, columns, target.width), soft_wrap=True)
 
 

@@ -19,6 +19,7 @@ from logflume.cli.base import (
     open_one,
     parse_steps,
     print_no_match,
+    warnings_as_lines,
 )
 from logflume.cli.printing import cell, console, number_text, print_json
 from logflume.exceptions import QueryError
@@ -64,7 +65,8 @@ def outputs(
     sort: Annotated[
         str | None,
         typer.Option(
-            help="The reward function for --worst or --best; by default 'reward', the total.",
+            help="The reward function, or another number, for --worst or --best; by default "
+            "'reward', the total.",
             show_default=False,
         ),
     ] = None,
@@ -95,7 +97,6 @@ def outputs(
     Example: logflume outputs latest --wrong --grep 'sorry|cannot' --column 'quality/*'
     """
     opened = open_one(run)
-    by = "total" if sort in (None, "reward") else sort.removeprefix("rewards/")
     steps = parse_steps(step)
     chosen = {"mode": mode, "group": group}
     groups = [{name: value for name, value in chosen.items() if value is not None}]
@@ -103,17 +104,18 @@ def outputs(
         raise QueryError(f"--sort {sort}: it needs --worst or --best; the last ones aren't sorted")
     if worst is not None and best is not None:
         raise QueryError("--worst and --best can't be combined")
-    rows = opened.outputs(
-        steps=steps,
-        correct=correct,
-        worst=worst,
-        best=best,
-        by=f"rewards/{by}",
-        search=grep,
-        regex=grep is not None,
-        groups=groups if groups != [{}] else None,
-        last=last if worst is None and best is None else None,
-    ).arrow
+    with warnings_as_lines():
+        rows = opened.outputs(
+            steps=steps,
+            correct=correct,
+            worst=worst,
+            best=best,
+            by="rewards/total" if sort in (None, "reward") else sort,
+            search=grep,
+            regex=grep is not None,
+            groups=groups if groups != [{}] else None,
+            last=last if worst is None and best is None else None,
+        ).arrow
     if not len(rows) and group is not None:
         _check_groups(opened)
     extra = _select_columns(rows, column or ())

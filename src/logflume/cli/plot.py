@@ -15,7 +15,6 @@ from logflume.cli.metric_summaries import (
     select_names,
     summarize_metrics,
 )
-from logflume.cli.metric_table import DEFAULT_WIDTH
 from logflume.cli.printing import console, number_text, print_json
 from logflume.terminal.charts import Points, draw_lines
 from logflume.terminal.escape import escape
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["plot"]
 
 _HEIGHT = 16
+_WIDTH = 120
+"""Width of a chart if the output is not a terminal, in columns."""
+
 _COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue", "bright_black", "white")
 
 
@@ -61,7 +63,7 @@ def plot(
             ]
         )
         return
-    target = console(DEFAULT_WIDTH)
+    target = console(_WIDTH)
     for chart in dict.fromkeys(name.removeprefix(EVALUATION) for name in names):
         of_chart = [name for name in names if name.removeprefix(EVALUATION) == chart]
         lines = _lines(summaries, of_chart)

@@ -37,9 +37,6 @@ _COLUMN_GAP = "   "
 UNLIMITED_WIDTH = 100_000
 """Width of the output if it is not a terminal, in columns: nothing is truncated."""
 
-_TABLE_WIDTH = 80
-"""Width of a table with long texts if it is not a terminal, in columns."""
-
 _MIN_TEXT_WIDTH = 12
 
 
@@ -84,7 +81,7 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
 
     def line(cells: Sequence[str]) -> str:
         columns = zip(cells, numeric, widths, strict=True)
-        return f" {_COLUMN_GAP.join(_align(*column) for column in columns)} "
+        return f" {_COLUMN_GAP.join(_align(*column) for column in columns)}".rstrip()
 
     rule = "─" * len(_COLUMN_GAP.join(" " * width for width in widths))
     text = rich.text.Text("\n").append(line(lines[0]), style="bold").append(f"\n {rule} \n")
@@ -134,13 +131,13 @@ def print_records(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> No
 
 
 def fit_text(text: str | None, taken: int) -> str:
-    """Return a text as one line, cut off at the end of a terminal's line, or at 80 columns.
+    """Return a text as one line, cut off at the end of a terminal's line.
 
     Args:
         text: The text.
         taken: The columns of the line that are taken.
     """
-    width = console(_TABLE_WIDTH).width
+    width = console(UNLIMITED_WIDTH).width
     room = max(width - taken, _MIN_TEXT_WIDTH)
     # A prompt may be long: escape only what can be shown.
     line = escape(" ".join((text or "")[: 8 * room].split()))

@@ -46,6 +46,7 @@ def prompts(
     change: Annotated[
         Literal["newly_solved", "forgotten", "never", "always"] | None,
         typer.Option(
+            case_sensitive=False,
             help="Only prompts with this change, in the whole run or between two steps.",
             show_default=False,
         ),

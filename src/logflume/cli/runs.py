@@ -16,7 +16,6 @@ from logflume.cli.base import (
     JsonOption,
     complete_run,
     find_run,
-    runs_folder,
 )
 from logflume.cli.printing import (
     UNLIMITED_WIDTH,
@@ -33,7 +32,7 @@ from logflume.cli.run_selection import select_runs, sort_runs
 from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparameters
 from logflume.exceptions import RunError
 from logflume.formats.atomic import size_bytes
-from logflume.query.open_run import Run, open_runs
+from logflume.query.open_run import Run, open_runs, runs_folder
 from logflume.query.overview import find_status, read_overview
 from logflume.runs.removal import archive_run, check_removable, remove_run
 from logflume.terminal.cells import cell_len

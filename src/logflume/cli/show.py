@@ -12,8 +12,15 @@ import typer
 from logflume.cli.base import JsonOption, Mode, ModeOption, RunArgument, open_one
 from logflume.cli.metric_rules import is_detail
 from logflume.cli.metric_summaries import MetricSummary, summarize_metrics
-from logflume.cli.metric_table import DEFAULT_WIDTH, MetricColumn, MetricRow, metric_table
-from logflume.cli.printing import cell, console, duration_text, number_text, print_json
+from logflume.cli.metric_table import MetricColumn, MetricRow, metric_table
+from logflume.cli.printing import (
+    UNLIMITED_WIDTH,
+    cell,
+    console,
+    duration_text,
+    number_text,
+    print_json,
+)
 from logflume.events.trainer_names import main_hyperparameters
 from logflume.terminal.cells import cell_len, shorten
 from logflume.terminal.commands import command
@@ -71,7 +78,7 @@ def show(
     if json:
         print_json(_read_as_json(opened.pinned(), metric or (), mode))
         return
-    target = console(DEFAULT_WIDTH)
+    target = console(UNLIMITED_WIDTH)
     view = _View(metric or (), mode, all_metrics, target.width)
     if not live or not target.is_terminal:
         target.print(view.render(opened.pinned()), soft_wrap=True)

@@ -12,6 +12,7 @@ import typer
 
 from logflume.cli.printing import echo, json_bytes, print_records
 from logflume.exceptions import QueryError
+from logflume.guard import unended
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +35,8 @@ class TableFormat(StrEnum):
 
 
 FormatOption: TypeAlias = Annotated[
-    TableFormat, typer.Option("--format", "-f", help="The output format.")
+    TableFormat,
+    typer.Option("--format", "-f", case_sensitive=False, help="The output format."),
 ]
 OutOption: TypeAlias = Annotated[
     Path | None,
@@ -92,7 +94,7 @@ def _write(table: Table, as_format: TableFormat, file: IO[bytes]) -> None:
             pyarrow.csv.write_csv(_without_lists(table.arrow), file)
         except pa.ArrowNotImplementedError as error:
             raise QueryError(
-                f"CSV can't represent this result: {error}. Use --format json"
+                f"CSV can't represent this result: {unended(error)}. Use --format json"
             ) from error
 
 

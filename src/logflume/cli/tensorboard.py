@@ -15,10 +15,11 @@ from urllib.parse import quote
 
 import typer
 
-from logflume.cli.base import complete_run, find_run, runs_folder
+from logflume.cli.base import complete_run, find_run
 from logflume.cli.printing import echo
 from logflume.exceptions import RunError
 from logflume.guard import Failure, call_guarded
+from logflume.query.open_run import runs_folder
 
 __all__ = ["tensorboard"]
 

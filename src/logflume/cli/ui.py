@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 import typer
 
-from logflume.cli.base import complete_run, find_run, runs_folder
+from logflume.cli.base import complete_run, find_run
 from logflume.cli.printing import echo
 from logflume.exceptions import MissingExtraError, RunError
+from logflume.query.open_run import runs_folder
 from logflume.values.arrow_startup import start_arrow
 
 __all__ = ["ui"]

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from logflume.config.errors import ErrorList, config_error, unknown_error
-from logflume.config.model import Config, LoggerConfig, Ranks, SinkConfig
+from logflume.config.model import SINK_KEYS, Config, LoggerConfig, Ranks, SinkConfig
 from logflume.config.reader import join
 from logflume.config.registry import (
     PROCESSORS,
@@ -18,6 +18,7 @@ from logflume.config.registry import (
     check_options,
     find,
     find_processor,
+    is_known,
     is_loaded,
 )
 from logflume.runs.info import RunInfo
@@ -106,8 +107,10 @@ def _check_processor(entry: Any, where: str) -> None:
         return
     if isinstance(entry, str):
         entry = {entry: None}
-    if not isinstance(entry, Mapping) or len(entry) != 1:
-        raise config_error(where, f"expected a name, or one name with its options, found {entry!r}")
+    example = _as_entry(entry) if isinstance(entry, Mapping) else ""
+    if not isinstance(entry, Mapping) or len(entry) != 1 or example:
+        problem = f"expected a name, or one name with its options, found {entry!r}"
+        raise config_error(where, f"{problem}. Write: {example}" if example else problem)
     ((name, options),) = entry.items()
     factory = find(PROCESSORS, str(name), where)
     where = f"{where}.{name}"
@@ -119,6 +122,19 @@ def _check_processor(entry: Any, where: str) -> None:
         raise config_error(where, "this processor is a function and takes no options")
 
 
+def _as_entry(entry: Mapping[Any, Any]) -> str:
+    """Return how an entry is written whose name is a value, such as that of `type`; else `""`.
+
+    >>> _as_entry({"type": "flatten_rewards", "num_generations": 8})
+    '- flatten_rewards: {num_generations: 8}'
+    """
+    for key, name in entry.items():
+        if isinstance(name, str) and is_known(PROCESSORS, name):
+            options = ", ".join(f"{k}: {v}" for k, v in entry.items() if k != key)
+            return f"- {name}: {{{options}}}" if options else f"- {name}"
+    return ""
+
+
 def _check_caller_processor(entry: Any, where: str) -> None:
     _check_processor(entry, where)
     if hasattr(find_processor(entry) or entry, "close"):
@@ -126,13 +142,10 @@ def _check_caller_processor(entry: Any, where: str) -> None:
         raise config_error(where, problem)
 
 
-_SINK_KEYS = ("type", "level", "events", "ranks", "queue")
-
-
 def _check_sink(sink: SinkConfig, where: str, errors: ErrorList) -> None:
     with errors:
         factory = find(SINKS, sink.type, f"{where}.type")
-        check_options(factory, sink.options, {*_PROVIDED, "events"}, where, _SINK_KEYS)
+        check_options(factory, sink.options, {*_PROVIDED, "events"}, where, SINK_KEYS)
     for placeholder in re.findall(r"{\w*}", str(sink.options.get("path"))):
         if placeholder not in _PLACEHOLDERS:
             with errors:

@@ -10,7 +10,9 @@ from typing import Self
 
 from logflume.exceptions import ConfigError
 
-__all__ = ["ErrorList", "config_error", "nearest", "unknown_error", "value_error"]
+__all__ = ["ErrorList", "config_error", "nearest", "suggest", "unknown_error", "value_error"]
+
+_MAX_LISTED = 12
 
 _EXPECTED = re.compile(r"Expected `([^`]*)`(.*?)(?:, got `[^`]*`)?(?: - at .*)?")
 _NAMES = {
@@ -124,5 +126,34 @@ def unknown_error(where: str, problem: str, name: object, known: Iterable[str]) 
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most similar to `name`; None if none is similar."""
-    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+    """Return the known name that is most similar to `name`; None if none is similar.
+
+    A name that continues it after a `/` comes first. Case is ignored.
+
+    >>> nearest("INFO", ["debug", "info"]), nearest("rewards", ["reward", "rewards/total"])
+    ('info', 'rewards/total')
+    """
+    by_folded = {one.casefold(): one for one in known if one != name}
+    folded = name.casefold()
+    longer = (one for one in by_folded if one.startswith(f"{folded}/"))
+    similar = difflib.get_close_matches(folded, list(by_folded), n=1)
+    found = next(longer, None) or next(iter(similar), None)
+    return None if found is None else by_folded[found]
+
+
+def suggest(name: str, known: Iterable[str], meant: str | None = None) -> str:
+    """Return the end of a message about an unknown name: the similar one, or the known ones.
+
+    Args:
+        name: The unknown name.
+        known: The known names.
+        meant: The known name that is meant, if it is known by other means.
+
+    >>> suggest("los", ["loss", "kl"]), suggest("x", ["loss", "kl"])
+    ("did you mean 'loss'?", 'available: loss, kl')
+    """
+    names = list(known)
+    if hint := meant or nearest(name, names):
+        return f"did you mean {hint!r}?"
+    listed = [*names[:_MAX_LISTED], *["…"] * (len(names) > _MAX_LISTED)]
+    return f"available: {', '.join(listed) or 'none'}"

@@ -12,10 +12,11 @@ import yaml
 
 from logflume.config.components import check_components, move_to_caller, without_imports
 from logflume.config.dictconfig import is_dictconfig, translate
-from logflume.config.errors import ErrorList, config_error, nearest
-from logflume.config.model import Config, Level, SinkConfig
+from logflume.config.errors import ErrorList, config_error, nearest, unknown_error
+from logflume.config.model import SINK_KEYS, Config, Level, SinkConfig
 from logflume.config.paths import PathCheck, check_paths
 from logflume.config.reader import join, mapping, read, read_valid
+from logflume.config.registry import SINKS, registered
 from logflume.exceptions import ConfigError
 from logflume.protocols import Sink
 
@@ -98,12 +99,11 @@ def _check_keys(raw: Mapping[Any, Any], errors: ErrorList) -> None:
         ConfigError: No key of the dict is one of a configuration.
     """
     unknown = [key for key in raw if key not in Config.__struct_fields__]
-    if not unknown:
+    unlike = [key for key in unknown if not nearest(str(key), Config.__struct_fields__)]
+    if not unlike:  # a misspelt key is reported as such
         return
-    hint = _HYPERPARAMETERS.format(example=f"{unknown[0]!r:.40}: …")
-    if len(unknown) == len(raw) and not any(
-        nearest(str(key), Config.__struct_fields__) for key in unknown
-    ):
+    hint = _HYPERPARAMETERS.format(example=f"{unlike[0]!r:.40}: …")
+    if len(unlike) == len(raw):
         names = ", ".join(f"{key!r:.40}" for key in unknown[:5]) + (", …" if unknown[5:] else "")
         raise ConfigError(
             f"configuration: unknown keys: {names}\n"
@@ -218,14 +218,34 @@ def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
         return SinkConfig(type=name, instance=table)
     common: dict[str, Any] = {"type": name}
     options: dict[str, Any] = {}
-    for key, value in mapping(table, where).items():
-        target = common if key in ("type", "level", "events", "ranks", "queue") else options
+    fields = mapping(table, where)
+    for key, value in fields.items():
+        target = common if key in SINK_KEYS else options
         # Paths become texts: for the worker process, and because only texts have placeholders.
         target[key] = str(value) if isinstance(value, PurePath) else value
     common["type"] = read(common["type"], str, join(where, "type"))
     sink: SinkConfig = read(common, SinkConfig, where)
     sink.options = options
+    if "type" not in fields:
+        _check_type(name, options, where)
     return sink
+
+
+def _check_type(name: str, options: Mapping[Any, Any], where: str) -> None:
+    """Check that the name of a sink without a type is that of a component, or similar to one.
+
+    Raises:
+        ConfigError: It isn't, so that a type is missing, or its key is misspelt.
+    """
+    known = registered(SINKS)
+    if name in known or ":" in name:
+        return
+    for key in options:
+        if nearest(str(key), ["type"]):
+            raise unknown_error(f"{where}.{key}", "unknown key", key, SINK_KEYS)
+    if not nearest(name, known):
+        problem = f"it has no key 'type', and no component is registered as {name!r}"
+        raise config_error(where, problem, allowed=", ".join(sorted(known)))
 
 
 def _check_sink_names(config: Config, known: list[str], where: str, errors: ErrorList) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 __all__ = [
+    "SINK_KEYS",
     "BufferConfig",
     "Config",
     "Level",
@@ -115,6 +116,10 @@ class SinkConfig(Struct, kw_only=True):
     queue: QueueConfig | None = None
     options: dict[str, Any] = field(default_factory=dict)
     instance: Any = None
+
+
+SINK_KEYS = ("type", "level", "events", "ranks", "queue")
+"""The keys of a sink that are no options of its class."""
 
 
 class MetricsConfig(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -20,6 +20,8 @@ from logflume.config.errors import ErrorList, config_error
 from logflume.config.model import Config
 from logflume.config.reader import join
 from logflume.config.registry import SINKS, find
+from logflume.protocols import is_journal
+from logflume.runs.files import is_own_name
 from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import LOCK_FILE
@@ -41,6 +43,8 @@ _UNNAMED_RUN = "new"
 _OWN_FILES = {
     STATE_FILE: "the state of the run",
     LOCK_FILE: "the lock of the run",
+    "{dir}/{run}/environment": "the state of the code",
+    "{dir}/{run}/media": "the images of the run",
 }
 
 _KINDS = {
@@ -76,6 +80,7 @@ class _Output(NamedTuple):
     path: Path
     where: str
     output: str | None
+    is_journal: bool = False
 
 
 def check_paths(
@@ -125,7 +130,7 @@ def _outputs(name: str, config: Config, run: RunInfo, where: str) -> list[_Outpu
         return []
     check_path(path, where)
     factory = find(SINKS, sink.type, f"{where.removesuffix('path')}type")
-    return [_Output(run.expand(path), where, getattr(factory, "output", None))]
+    return [_Output(run.expand(path), where, getattr(factory, "output", None), is_journal(factory))]
 
 
 def check_path(path: str, where: str) -> None:
@@ -155,7 +160,7 @@ def check_path(path: str, where: str) -> None:
 
 
 def _check_output(output: _Output) -> None:
-    path, where, wanted = output
+    path, where, wanted, _ = output
     for place in (path, *path.parents):
         if len(os.fsencode(place.name)) > _LONGEST_NAME:
             raise config_error(where, f"{place} can't be used: File name too long")
@@ -191,6 +196,10 @@ def _check_apart(outputs: Sequence[_Output], run: RunInfo, errors: ErrorList) ->
         with errors:
             if owner is not None:
                 raise config_error(output.where, f"{output.path} is also {owner}")
+            is_in_run = output.path.parent == run.folder and not output.is_journal
+            if is_in_run and is_own_name(output.path.name):
+                problem = f"{output.path.name} is a name of a journal, a run state or a lock"
+                raise config_error(output.where, f"{problem}: choose another")
             for path, what in own_files.items():
                 if path in output.path.parents:
                     raise config_error(output.where, f"{output.path} is in {path}: {what}")
@@ -221,7 +230,7 @@ def _place(path: Path) -> str:
 def _probe(outputs: Sequence[_Output], errors: ErrorList) -> None:
     """Check that each folder can be written to, or the nearest one that exists."""
     probed = set()
-    for path, where, _ in outputs:
+    for path, where, _, _ in outputs:
         if path.is_file() and not os.access(path, os.W_OK):
             with errors:
                 raise config_error(where, f"{path} can't be written to: its mode forbids it")

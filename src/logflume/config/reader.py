@@ -114,6 +114,6 @@ def _read_choice(raw: Any, annotation: Any, choices: list[Any], where: str) -> A
             where,
             f"invalid value {raw!r}",
             allowed=", ".join(map(str, choices)),
-            hint=nearest(str(raw).lower(), by_text),
+            hint=nearest(str(raw), map(str, choices)),
         )
     return annotation(choice) if isinstance(annotation, type) else choice

@@ -33,6 +33,7 @@ __all__ = [
     "is_journal_sink",
     "is_known",
     "is_loaded",
+    "registered",
     "split_entry",
 ]
 
@@ -41,7 +42,8 @@ SINKS = "logflume.sinks"
 
 
 @lru_cache
-def _registered(group: str) -> dict[str, Any]:
+def registered(group: str) -> dict[str, Any]:
+    """Return the entry points of a group by name."""
     return {entry.name: entry for entry in entry_points(group=group)}
 
 
@@ -56,9 +58,9 @@ def find(group: str, name: str, where: str) -> Any:
     Raises:
         ConfigError: The name is unknown, can't be imported, or is neither a sink nor a processor.
     """
-    entry = _registered(group).get(name)
+    entry = registered(group).get(name)
     if entry is None and ":" not in name:
-        known = sorted(_registered(group))
+        known = sorted(registered(group))
         raise config_error(
             where,
             f"no component is registered as {name!r}",
@@ -129,13 +131,13 @@ def is_known(group: str, name: str) -> bool:
     The configuration in a journal is data: only known components are looked up for it, so that
     nothing is imported because somebody else's run names it.
     """
-    return name in _registered(group) or (group, name) in _named
+    return name in registered(group) or (group, name) in _named
 
 
 def is_loaded(group: str, name: str) -> bool:
     """Whether a name can be looked up without importing a module that isn't registered."""
     module = name.partition(":")[0]
-    is_reference = name not in _registered(group) and _REFERENCE.fullmatch(name) is not None
+    is_reference = name not in registered(group) and _REFERENCE.fullmatch(name) is not None
     return not is_reference or module in sys.modules
 
 

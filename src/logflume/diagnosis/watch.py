@@ -12,7 +12,7 @@ from logflume.diagnosis.finding import Evidence, Finding
 from logflume.diagnosis.history import History
 from logflume.diagnosis.open_finding import OpenFinding
 from logflume.diagnosis.reward_batches import measure_reward_batch
-from logflume.guard import Failure, call_guarded, describe
+from logflume.guard import Failure, call_guarded, describe, unended
 
 __all__ = ["EVENT_TYPES", "Diagnosis"]
 
@@ -192,7 +192,7 @@ class Diagnosis:
                 self._failed.add(signal)
                 at = "" if self._history.step is None else f" at step {self._history.step}"
                 self._on_failure(
-                    f"the detector {signal} failed{at}: {describe(failure.error)}. "
+                    f"the detector {signal} failed{at}: {unended(describe(failure.error))}. "
                     "The other detectors continue"
                 )
         return findings

@@ -7,9 +7,10 @@ metric's own name here, the key of its row, is TRL's name if TRL reports it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["METRIC_NAMES", "find_metric"]
+__all__ = ["METRIC_NAMES", "find_metric", "find_same"]
 
 METRIC_NAMES: dict[str, tuple[str, ...]] = {
     "loss": ("policy_loss", "actor/pg_loss", "actor/loss", "loss/mean", "train_loss"),
@@ -196,3 +197,21 @@ def find_metric(name: str) -> tuple[str, int] | None:
         return None
     statistic = match["statistic"]
     return f"rewards/{match['function']}/{statistic or 'mean'}", 0 if statistic else 1
+
+
+def find_same(name: str, names: Iterable[str]) -> str | None:
+    """Return which of some names means the same metric as `name`; None if none does.
+
+    Without a total, the rewards of the first function stand for the reward.
+
+    >>> find_same("lr", ["loss", "learning_rate"]), find_same("reward", ["rewards/format/mean"])
+    ('learning_rate', 'rewards/format/mean')
+    """
+    if (wanted := find_metric(name)) is None:
+        return None
+    known = [(other, found) for other in names if other != name and (found := find_metric(other))]
+    same = [(preference, other) for other, (metric, preference) in known if metric == wanted[0]]
+    if wanted[0] == "reward":
+        means = [other for other, (metric, _) in known if re.fullmatch("rewards/.*/mean", metric)]
+        same += [(len(_BY_NAME), other) for other in means[:1]]
+    return min(same)[1] if same else None

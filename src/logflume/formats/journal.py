@@ -22,6 +22,7 @@ from logflume.formats.journal_lines import (
     parse_header,
     read_line,
 )
+from logflume.guard import unended
 from logflume.protocols import Event, Position
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
@@ -219,7 +220,7 @@ def find_event_type(line: Line) -> str:
 def _no_event(line: Line, error: ValueError) -> RunError:
     what = "invalid JSON" if isinstance(error, json.JSONDecodeError) else "not an event"
     return RunError(
-        f"{line.path}, line {line.number or _find_number(line)}: {what}: {error}. "
+        f"{line.path}, line {line.number or _find_number(line)}: {what}: {unended(error)}. "
         f"Check the run with `logflume doctor {line.path.parent}`"
     )
 
@@ -245,7 +246,8 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         raise RunError(
-            f"{path}: can't be read: {error}. Check the run with `logflume doctor {path.parent}`"
+            f"{path}: can't be read: {unended(error)}. "
+            f"Check the run with `logflume doctor {path.parent}`"
         ) from error
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.exceptions import RunError
 from logflume.formats.parquet_file import ParquetFile
+from logflume.guard import unended
 from logflume.protocols import Position
 from logflume.resources import is_shortage
 from logflume.runs.info import RunInfo
@@ -67,7 +68,7 @@ def open_part(path: Path) -> Iterator[ParquetFile]:
         raise
     except (pa.ArrowException, OSError) as error:
         raise RunError(
-            f"{path}: this part can't be read: {str(error).rstrip('.')}. "
+            f"{path}: this part can't be read: {unended(error)}. "
             "`logflume doctor RUN --fix` rebuilds it from the journal"
         ) from error
 

@@ -10,6 +10,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+import msgspec
 import psutil
 
 from logflume.exceptions import RunError
@@ -30,7 +31,7 @@ from logflume.maintenance.sink_files import (
     note_unchecked,
     select_sink_files,
 )
-from logflume.maintenance.verify import Issue, JournalCheck, check_state, find_stale_files
+from logflume.maintenance.verify import FIX, Issue, JournalCheck, check_state, find_stale_files
 from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
@@ -44,6 +45,13 @@ __all__ = [
     "ignore_note",
     "is_live",
 ]
+
+
+_ADDS = (
+    "--fix only adds missing events, because the journal is incomplete and this may be the only "
+    "copy. To rebuild the sink file from the journal alone: logflume replay"
+)
+_ADDS_TO_SHARED = "--fix only adds missing events, because other runs may write there, too"
 
 
 class CheckedSinkFile(NamedTuple):
@@ -84,13 +92,27 @@ class CheckedWriter(NamedTuple):
     @property
     def issues(self) -> list[Issue]:
         """Everything that is wrong."""
-        of_sink_files = [issue for checked in self.sink_files for issue in checked.issues]
+        of_sink_files = [
+            self._advise(checked, issue) for checked in self.sink_files for issue in checked.issues
+        ]
         return [*self.journal.issues(), *of_sink_files, *self.other_issues]
 
     @property
     def is_complete(self) -> bool:
         """Whether neither the journal nor a sink file shows that the journal has lost events."""
         return self.journal.is_complete and not any(checked.unknown for checked in self.sink_files)
+
+    def can_rebuild(self, checked: CheckedSinkFile) -> bool:
+        """Whether a sink file can be replaced without a loss: the journal has all its events."""
+        is_covered = self.is_complete or (checked.is_readable and not checked.unknown)
+        return is_covered and not checked.sink_file.is_shared
+
+    def _advise(self, checked: CheckedSinkFile, issue: Issue) -> Issue:
+        """Return the issue of a sink file with the advice that works for it."""
+        if issue.do != FIX or self.can_rebuild(checked):
+            return issue
+        advice = _ADDS_TO_SHARED if checked.sink_file.is_shared else _ADDS
+        return msgspec.structs.replace(issue, do=advice)
 
 
 Note: TypeAlias = Callable[[str], None]
@@ -204,7 +226,7 @@ def check_writer(
     if run is None:
         nothing, issues = JournalCheck(writer, {}, is_live), _no_events(writer, is_live)
         return CheckedWriter(writer, None, nothing, [], issues, NamedMedia(set(), not issues))
-    configs = load_configs(writer, run)
+    configs = load_configs(writer, run, note)
     note_unchecked(configs, note)
     found = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
     sink_files = select_sink_files(found, outside, note)
@@ -227,11 +249,15 @@ def check_writer(
         CheckedSinkFile(file, check.issues(), check.unknown, check.is_readable)
         for file, check in checks
     ]
-    stale = [] if is_live else find_stale_files(writer.folder, sink_files)
     state = check_state(writer, run, journal, is_live)
     is_whole = not is_live and journal.is_complete and all(map(has_all_events, configs.values()))
     media = NamedMedia(names, is_whole)
-    return CheckedWriter(writer, run, journal, results, state + stale, media)
+    checked = CheckedWriter(writer, run, journal, results, state, media)
+    if not is_live:
+        checked.other_issues.extend(
+            find_stale_files(writer.folder, sink_files, checked.is_complete)
+        )
+    return checked
 
 
 def _should_check(sink_file: SinkFile) -> bool:

@@ -23,8 +23,6 @@ from logflume.formats.journal import (
 )
 from logflume.formats.positions import PositionSet
 from logflume.maintenance.doctor import (
-    CheckedSinkFile,
-    CheckedWriter,
     Note,
     check_writer,
     diagnose,
@@ -40,7 +38,7 @@ from logflume.maintenance.sink_files import (
     load_configs,
     lock_run,
 )
-from logflume.maintenance.verify import FIX, Issue, remove_stale_files
+from logflume.maintenance.verify import Issue, remove_stale_files
 from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.counters import Counters
 from logflume.runs.files import Writer, find_writers
@@ -108,12 +106,6 @@ def _back_up(path: Path) -> None:
     link_or_copy(path, backup)
 
 
-_NOT_FIXED = (
-    "not fixed, because the journal is incomplete and this may be the only copy. "
-    "To rebuild the sink file from the journal alone: logflume replay"
-)
-
-
 def repair(
     folder: Path,
     on_progress: OnProgress = ignore_progress,
@@ -148,7 +140,7 @@ def repair(
                 path.unlink()
     except OSError as error:
         raise RunError(f"{folder}: the run can't be repaired: {error}") from error
-    return [_explain(issue) for issue in diagnose(folder, outside=outside, note=note)]
+    return diagnose(folder, outside=outside, note=note)
 
 
 def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) -> NamedMedia:
@@ -173,7 +165,7 @@ def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) 
     if is_forked:
         return checked.media
     faulty = [result for result in checked.sink_files if result.issues]
-    rebuilt = [result.sink_file for result in faulty if _can_rebuild(checked, result)]
+    rebuilt = [result.sink_file for result in faulty if checked.can_rebuild(result)]
     rebuild(writer, run, [(sink_file, sink_file.path) for sink_file in rebuilt], on_progress)
     for result in faulty:
         if result.sink_file not in rebuilt:
@@ -181,12 +173,6 @@ def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) 
     remove_stale_files(writer.folder, sink_files, checked.is_complete)
     _repair_state(writer, run)
     return checked.media
-
-
-def _can_rebuild(checked: CheckedWriter, result: CheckedSinkFile) -> bool:
-    """Whether a sink file can be replaced without a loss: the journal has all its events."""
-    is_covered = checked.is_complete or (result.is_readable and not result.unknown)
-    return is_covered and not result.sink_file.is_shared
 
 
 def _add_missing_events(sink_file: SinkFile, writer: Writer, run: RunInfo) -> None:
@@ -210,10 +196,6 @@ def _add_missing_events(sink_file: SinkFile, writer: Writer, run: RunInfo) -> No
         while catch_up:
             events = call_sink(sink_file.label, catch_up.take)
             call_sink(sink_file.label, sink.write, events)
-
-
-def _explain(issue: Issue) -> Issue:
-    return msgspec.structs.replace(issue, do=_NOT_FIXED) if issue.do == FIX else issue
 
 
 _KILLED = "killed"

@@ -24,7 +24,7 @@ from logflume.formats.journal_lines import event_type_filter
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.build import build_router, build_sink
 from logflume.protocols import Event
-from logflume.runs.files import Writer
+from logflume.runs.files import Writer, is_own_name
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import acquire, find_holder
 from logflume.runs.safe_files import check_entries, check_own, is_inside
@@ -45,9 +45,6 @@ __all__ = [
 T = TypeVar("T")
 
 _SAMPLE_LINES = 100
-
-_OWN_STARTS = ("events.", "events-", "run.", "run-")
-_OWN_ENDS = (".jsonl", ".zst", ".json", ".lock", ".tmp")
 
 _INJECTED = ("run", "metrics", "events")
 """Constructor arguments of sinks that are not options."""
@@ -80,8 +77,16 @@ def _expand_path(folder: Path, run: RunInfo, pattern: str) -> Path:
     return Path(os.path.abspath(moved.expand(pattern)))  # noqa: PTH100 - `..` is not resolved there
 
 
-def load_configs(writer: Writer, run: RunInfo) -> dict[int, Config]:
-    """Return the configuration of each attempt that has one in the journal."""
+def load_configs(
+    writer: Writer, run: RunInfo, note: Callable[[str], None] = lambda _line: None
+) -> dict[int, Config]:
+    """Return the configuration of each attempt that has a usable one in the journal.
+
+    Args:
+        writer: The journal's writer.
+        run: The writer's identity.
+        note: Called with a line about each attempt whose configuration can't be used.
+    """
     configs: dict[int, Config] = {}
     is_only_one = run.is_concurrent or (writer.state is not None and writer.state.attempt == 0)
     is_wanted = event_type_filter("run_started")
@@ -89,15 +94,26 @@ def load_configs(writer: Writer, run: RunInfo) -> dict[int, Config]:
         event = line.event
         if event is None or event["event"] != "run_started" or event.get("config") is None:
             continue
-        try:
-            config = msgspec.json.decode(event["config"], type=Config)
-        except (msgspec.MsgspecError, RecursionError):
-            continue  # written by another version, or changed by a processor
-        if _is_usable(config):
+        config = _read_config(event["config"])
+        if config is not None:
             configs[event["attempt"]] = config
+        else:
+            note(
+                f"attempt {event['attempt']}: its own sinks are not checked, because this version "
+                "can't use its configuration: another version wrote it, or it is damaged"
+            )
         if is_only_one:
             break
     return configs
+
+
+def _read_config(text: Any) -> Config | None:
+    """Return a configuration in the journal; None if another version wrote it, or it is damaged."""
+    try:
+        config = msgspec.json.decode(text, type=Config)
+    except (msgspec.MsgspecError, RecursionError, TypeError):
+        return None
+    return config if _is_usable(config) else None
 
 
 def _is_usable(config: Config) -> bool:
@@ -158,7 +174,7 @@ def lock_run(folder: Path, writers: Sequence[Writer]) -> Iterator[None]:
     Raises:
         RunError: The run is being written, or one of its files is a link.
     """
-    check_entries(folder, folder, _is_own_name)
+    check_entries(folder, folder, is_own_name)
     names = {Writer(folder, "").lock_name, *(w.lock_name for w in writers if w.process is None)}
     with ExitStack() as stack:
         for path in sorted(folder / name for name in names):
@@ -167,12 +183,6 @@ def lock_run(folder: Path, writers: Sequence[Writer]) -> Iterator[None]:
                 raise RunError(_locked_message(folder, path))
             stack.callback(lock.release)
         yield
-
-
-def _is_own_name(name: str) -> bool:
-    """Whether a file in the run's folder is a journal, a run state or a lock, or a draft of one."""
-    lower = name.casefold().removeprefix(".")
-    return lower.startswith(_OWN_STARTS) and lower.endswith(_OWN_ENDS)
 
 
 def _locked_message(folder: Path, path: Path) -> str:
@@ -367,29 +377,38 @@ def select_sink_files(
 
 
 def note_unchecked(configs: Mapping[int, Config], note: Callable[[str], None]) -> None:
-    """Call `note` with a line about each sink that is left out because of its kind or its path."""
-    unknown = {
-        (name, sink.type)
+    """Call `note` with a line about each used sink that can't be checked."""
+    used = {
+        (name, reason)
         for config in configs.values()
-        for name, sink in config.sinks.items()
-        if sink.instance is None and not is_known(SINKS, sink.type)
+        for name in config.used_sinks()
+        if (reason := _why_unchecked(name, config.sinks[name]))
     }
-    for name, kind in sorted(unknown):
-        note(
-            f"sinks.{name}: not checked, because no sink is registered as {kind!r}, and nothing is "
-            "imported because a journal names it. If you trust it: --import with that name"
+    for name, reason in sorted(used):
+        note(f"sinks.{name}: not checked, because {reason}")
+
+
+def _why_unchecked(name: str, sink: SinkConfig) -> str | None:
+    """Return why the files of a sink can't be checked; None if they can, or if it has none."""
+    if sink.instance is not None:
+        return "it was passed as an object. Configure its class as the type to have it checked"
+    if not is_known(SINKS, sink.type):
+        return (
+            f"no sink is registered as {sink.type!r}, and nothing is imported because a journal "
+            "names it. If you trust it: --import with that name"
         )
-    misnamed = {
-        (name, sink.options["path"])
-        for config in configs.values()
-        for name, sink in config.sinks.items()
-        if _can_build(sink) and _has_own_name(name, sink)
-    }
-    for name, path in sorted(misnamed):
-        note(
-            f"sinks.{name}: not checked, because {PurePath(path).name} is a name of the journal, "
-            "the run's state or its lock. Configure another path"
+    try:
+        sink_class = find(SINKS, sink.type, "sinks")
+    except ConfigError as error:
+        return str(error).removeprefix("sinks: ")
+    if _has_own_name(name, sink):
+        return (
+            f"{PurePath(sink.options['path']).name} is a name of the journal, the run's state or "
+            "its lock. Configure another path"
         )
+    if hasattr(sink_class, "scan") or is_journal_sink(name, sink):
+        return None
+    return f"{sink.type!r} has no methods scan and expect: see docs/extending.md"
 
 
 def call_sink(label: str, call: Callable[..., T], *args: Any) -> T:
@@ -428,7 +447,7 @@ def _has_own_name(name: str, sink: SinkConfig) -> bool:
     path = sink.options.get("path")
     if not isinstance(path, str) or is_journal_sink(name, sink):
         return False
-    return _is_own_name(PurePath(path).name)
+    return is_own_name(PurePath(path).name)
 
 
 def _find_sink(config: Config, folder: Path, run: RunInfo, path: Path) -> str | None:

@@ -135,16 +135,31 @@ def _describe_gaps(attempt: int, gaps: list[tuple[int, int]]) -> str:
     return f"events are missing: attempt {attempt}, seq {shown}{more}"
 
 
-_WORK_SUFFIXES = (".tmp", ".damaged", STAGING_SUFFIX)
+_DAMAGED = ".damaged"
+_WORK_SUFFIXES = (".tmp", _DAMAGED, STAGING_SUFFIX)
+_KEPT = "kept, because the journal is incomplete; delete it if you don't need what it has"
 
 
-def find_stale_files(folder: Path, sink_files: Sequence[SinkFile]) -> list[Issue]:
-    """Return the stale files of a run that no process is writing."""
+def find_stale_files(
+    folder: Path, sink_files: Sequence[SinkFile], is_complete: bool
+) -> list[Issue]:
+    """Return the stale files of a run that no process is writing.
+
+    Args:
+        folder: The run's folder.
+        sink_files: Its sink files.
+        is_complete: As for `remove_stale_files`.
+    """
+    work = _find_work(folder, sink_files, _WORK_SUFFIXES)
+    kept = set() if is_complete else {path for path in work if path.name.endswith(_DAMAGED)}
     return [
         Issue(
-            path.relative_to(folder).as_posix(), "stale file, left by a crash or a repair", 1, FIX
+            path.relative_to(folder).as_posix(),
+            "stale file, left by a crash or a repair",
+            1,
+            _KEPT if path in kept else FIX,
         )
-        for path in [*_find_files(folder), *_find_work(folder, sink_files, _WORK_SUFFIXES)]
+        for path in [*_find_files(folder), *work]
     ]
 
 

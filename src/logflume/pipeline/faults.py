@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from logflume.guard import unended
 from logflume.pipeline.buffer import RecordSource
 from logflume.pipeline.records import Record
 
@@ -31,8 +32,9 @@ def report_fault(source: RecordSource, component: str, status: str, reason: str)
         "status": status,
         "component": component,
         "reason": reason,
-        "message": _MESSAGES[status].format(component=component, reason=reason),
+        "message": _MESSAGES[status].format(component=component, reason=unended(reason)),
     }
+    step, _ = source.step_and_mode
     source.buffer.put(
         Record(
             time.time_ns(),
@@ -41,7 +43,7 @@ def report_fault(source: RecordSource, component: str, status: str, reason: str)
             "pipeline",
             {},
             fields,
-            source.step_and_mode,
+            (step, None),
         )
     )
     source.buffer.wake.set()

@@ -237,6 +237,7 @@ class Pipeline:
     ) -> None:
         """Write one of the pipeline's own events. Runs on the worker's thread."""
         time_ns = time_ns or time.time_ns()
-        step_and_mode = step_and_mode or self._source.step_and_mode
-        record = Record(time_ns, "system", "info", event, {}, fields, step_and_mode)
+        # Not the mode: the events are about the run, also if it ends within an evaluation.
+        step, _ = step_and_mode or self._source.step_and_mode
+        record = Record(time_ns, "system", "info", event, {}, fields, (step, None))
         self._worker.write_record(record)

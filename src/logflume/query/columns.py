@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from logflume.config.errors import nearest
+from logflume.config.errors import suggest
 from logflume.exceptions import QueryError
 
 __all__ = [
@@ -63,10 +63,8 @@ def check(requested: Sequence[str] | None, available: Sequence[str], event_type:
     """
     for name in requested or ():
         if name not in available and not set(name) & PATTERN:
-            hint = nearest(name, available)
             raise QueryError(
-                f"events of type {event_type!r} have no field {name!r}"
-                + (f"; did you mean {hint!r}?" if hint else f"; available: {', '.join(available)}")
+                f"events of type {event_type!r} have no field {name!r}; {suggest(name, available)}"
             )
     return match(requested, available)
 

@@ -10,19 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.config.errors import suggest
 from logflume.exceptions import ArgumentError, MissingExtraError, QueryError
 from logflume.query.columns import check, holds_numbers, optional
 from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
 from logflume.query.extremes import Extremes
 from logflume.query.groupings import number_together, texts_of
 from logflume.query.prompt_ids import TEXTS as PROMPT_TEXTS
-from logflume.query.visits import VISIT, add_ids, available_columns, of_mode
+from logflume.query.visits import VISIT, add_ids, available_columns, of_mode, with_mode
 from logflume.values.declared import declared_columns
 
 if TYPE_CHECKING:
     from logflume.query.sql_filter import SqlFilter
 
-__all__ = ["CompletionFilter", "read_completions", "read_in_one_pass"]
+__all__ = ["CompletionFilter", "explain_no_reward", "read_completions", "read_in_one_pass"]
 
 _CORRECTNESS_COLUMNS = ["answer", "true_answer", "quality/correct*"]
 _TEXTS = ("model_output", "prompt", "question")
@@ -80,7 +81,7 @@ def read_completions(
         QueryError: There is no such column or reward, or a filter is invalid.
     """
     if wanted == CompletionFilter(by=wanted.by):
-        return read(_TYPE, columns=columns)
+        return with_mode(read(_TYPE, columns=columns))
     wanted = _check(wanted)
     if wanted.where is not None:
         # The condition may refer to all completions, so it is applied before the other filters.
@@ -96,7 +97,25 @@ def read_completions(
     if wanted.last is not None:
         rows = rows.slice(max(0, len(rows) - wanted.last))
     _, events = read_same(read, _TYPE, rows, columns)
-    return events if columns is None else events.select(check(columns, events.column_names, _TYPE))
+    names = check(columns, events.column_names, _TYPE)
+    return with_mode(events if columns is None else events.select(names))
+
+
+def explain_no_reward(read: Callable[..., pa.Table], wanted: CompletionFilter) -> str | None:
+    """Return a message if the column of a filter's rewards has no value; None otherwise.
+
+    Args:
+        read: As for `read_completions`, of all steps.
+        wanted: The filter.
+    """
+    if not _needs_reward(wanted):
+        return None
+    by = _check(wanted).by
+    rows = read(_TYPE, columns=[by, "rewards/*"])
+    recorded = [name for name in rows.column_names if rows[name].null_count < len(rows)]
+    if not len(rows) or by in recorded:
+        return None
+    return f"no completion here has a value of {by!r}; {suggest(by, recorded)}"
 
 
 def read_in_one_pass(
@@ -124,7 +143,7 @@ def read_in_one_pass(
         rows = read(_TYPE, columns=columns_read, prefilter=partial(_select, wanted))
     else:
         _, rows = read_same(read, _TYPE, among, columns_read)
-    return _select(wanted, rows).select(check(columns, rows.column_names, _TYPE))
+    return with_mode(_select(wanted, rows).select(check(columns, rows.column_names, _TYPE)))
 
 
 def _check(wanted: CompletionFilter) -> CompletionFilter:
@@ -148,12 +167,16 @@ def _check(wanted: CompletionFilter) -> CompletionFilter:
     return wanted
 
 
+def _needs_reward(wanted: CompletionFilter) -> bool:
+    return wanted[1:5] != (None,) * 4
+
+
 def _filter_columns(wanted: CompletionFilter) -> list[str]:
     """Return the columns that a filter needs."""
     columns = ["step", *IDS, *OPTIONAL_IDS]
     if wanted.correct is not None:
         columns += _CORRECTNESS_COLUMNS
-    if wanted[1:5] != (None,) * 4:
+    if _needs_reward(wanted):
         columns.append(wanted.by)
     if wanted.search is not None:
         columns += map(optional, _TEXTS)
@@ -178,7 +201,7 @@ def _read_where(read: Callable[..., pa.Table], where: str) -> pa.Table:
         raise MissingExtraError("duckdb", "analysis") from error
     condition: SqlFilter = SqlFilter(where, "where")
     fields = condition.fields(available_columns(read))
-    rows = read(_TYPE, columns=[*fields, *IDS, *OPTIONAL_IDS])
+    rows = with_mode(read(_TYPE, columns=[*fields, *IDS, *OPTIONAL_IDS]))
     return condition.select(rows) if len(rows) else rows
 
 

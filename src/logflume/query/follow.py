@@ -11,6 +11,7 @@ from typing import Any
 from logflume.exceptions import RunError
 from logflume.formats.journal import open_journal, parse_line, read_lines_from
 from logflume.formats.journal_lines import find_position
+from logflume.guard import unended
 from logflume.protocols import Position
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.safe_files import bounded_lines
@@ -117,7 +118,7 @@ class _Follower:
                 try:
                     event = parse_line(line)
                 except RunError as error:
-                    self._report(f"{error}. This line is omitted")
+                    self._report(f"{unended(error)}. This line is omitted")
                 else:
                     yield event
 

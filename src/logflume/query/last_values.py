@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from logflume.formats.journal import Line, open_journal, parse_line, read_lines_from
+from logflume.formats.journal_lines import find_step
 from logflume.runs.files import Writer
 
-__all__ = ["LastValues", "read_ends"]
+__all__ = ["LastValues", "add_survivor", "read_ends"]
 
 _FIRST_BYTES = 1 << 15
 _GROWTH = 8
@@ -55,6 +56,40 @@ def read_ends(writers: Sequence[Writer]) -> tuple[LastValues | None, list[dict[s
         files = open_journal(latest, stack)
         started = _read_started(files, _attempt(latest))
         return _read_last_values(files, _attempt(latest)), started
+
+
+def add_survivor(values: LastValues, survivor: Writer) -> LastValues:
+    """Return the values of a run whose first rank ended before another one.
+
+    Args:
+        values: Those of the first rank.
+        survivor: The other rank. Its last step counts, of any event, and so does its duration.
+
+    Raises:
+        RunError: Its journal can't be read, or is damaged at its end.
+    """
+    from logflume.query.run_snapshot import Snapshot
+
+    with ExitStack() as stack:
+        end = _read_end(open_journal(survivor, stack))
+    last_step = end.last_step()
+    last_step = Snapshot(survivor).last_step() if last_step is None else last_step
+    duration_s = end.values(_attempt(survivor)).duration_s
+    return LastValues(
+        max((step for step in (values.step, last_step) if step is not None), default=None),
+        values.reward,
+        duration_s if values.duration_s is None else values.duration_s,
+    )
+
+
+def _read_end(files: Sequence[tuple[Path, Any]]) -> _End:
+    """Return the last bytes of a journal, none if they are compressed."""
+    if not files or files[-1][0].suffix == ".zst":
+        return _End(Path(), b"", is_whole=True)
+    path, file = files[-1]
+    start = max(0, file.seek(0, os.SEEK_END) - _FIRST_BYTES)
+    file.seek(start)
+    return _End(path, file.read(), is_whole=start == 0)
 
 
 def _read_last_values(files: Sequence[tuple[Path, Any]], attempt: int) -> LastValues | None:
@@ -140,6 +175,11 @@ class _End:
             self._reward.get("rewards/total/mean") if reward is None else reward,
             ended.get("duration_s") if ended.get("attempt") == attempt else None,
         )
+
+    def last_step(self) -> int | None:
+        """Return the highest step of any event."""
+        steps = [step for line in self._data.splitlines() if (step := find_step(line)) is not None]
+        return max(steps, default=None)
 
     def _find(self, event_type: str, field: str, *, has_step: bool = True) -> dict[str, Any]:
         """Return the last event of a type with a field; without one, the last of the type.

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.config.errors import nearest
+from logflume.config.errors import suggest
 from logflume.events.catalogue import EventBase
+from logflume.events.metric_names import find_same
 from logflume.exceptions import QueryError
 from logflume.query.columns import PATTERN, holds_numbers, match, with_columns
 from logflume.query.downsample import check_max_points, downsample_long, downsample_wide
@@ -20,7 +21,7 @@ from logflume.query.points import find_restarts, merge_events
 from logflume.values.declared import declared_columns, declared_kind
 from logflume.values.kinds import Kind
 
-__all__ = ["read_metrics"]
+__all__ = ["explain_missing", "lacking", "read_metrics", "suggest_metric"]
 
 _UNPREFIXED = ("training", "evaluation")
 _KEYS = ["step", "event", "mode", "run", "rank", "attempt", "timestamp"]
@@ -173,21 +174,55 @@ def _check(read: Callable[..., pa.Table], found: Sequence[_Metrics], names: Sequ
         for event_type, _, _ in found:
             own = name.removeprefix(f"{event_type}.")
             if own in (all_of_type := read(event_type)).column_names and own not in _RESERVED:
+                mean = f"{own}/mean"
+                means = f" its mean is {mean!r};" if mean in all_of_type.column_names else ""
                 raise QueryError(
                     f"{name!r} is not a number but {all_of_type.schema.field(own).type}, so it "
-                    f"is not a metric; read it with events({event_type!r}, columns=[{own!r}])"
+                    f"is not a metric;{means} read it with "
+                    f"events({event_type!r}, columns=[{own!r}])"
                 )
-        everything = [_read(read, of_type.event_type, ()) for of_type in found]
-        metrics = {name for of_type in everything for name in of_type.names}
-        hint = nearest(name, metrics)
-        raise QueryError(
-            f"there is no metric {name!r}"
-            + (
-                f"; did you mean {hint!r}?"
-                if hint
-                else f"; available: {', '.join(sorted(metrics))}"
-            )
-        )
+        raise QueryError(_explain(read, [of_type.event_type for of_type in found], name))
+
+
+def lacking(points: pa.Table, names: Sequence[str], *, wide: bool) -> list[str]:
+    """Return the requested names, without patterns, of which a result has no value."""
+    if not wide:
+        pairs = points.group_by(["event", "name"]).aggregate([]).to_pylist()
+        present = {name for of in pairs for name in (of["name"], f"{of['event']}.{of['name']}")}
+    else:
+        present = {name for name in points.column_names if _has_values(points, name)}
+    return [name for name in names if name not in present and not set(name) & PATTERN]
+
+
+def explain_missing(
+    read: Callable[..., pa.Table], types: Sequence[str], names: Sequence[str]
+) -> list[str]:
+    """Return a message for each name that no event has a value of, though a type declares it.
+
+    Args:
+        read: As for `read_metrics`, of all steps.
+        types: The event types.
+        names: Names, no patterns.
+    """
+    found = [_read(read, one, names) for one in types]
+    recorded = {
+        name
+        for event_type, events, own in found
+        for metric in own
+        if _has_values(events, metric)
+        for name in (metric, f"{event_type}.{metric}")
+    }
+    return [_explain(read, types, name) for name in names if name not in recorded]
+
+
+def suggest_metric(name: str, metrics: Sequence[str]) -> str:
+    """Return the end of a message about an unknown metric: the one that is probably meant."""
+    return suggest(name, metrics, find_same(name, metrics))
+
+
+def _explain(read: Callable[..., pa.Table], types: Sequence[str], name: str) -> str:
+    metrics = dict.fromkeys(metric for one in types for metric in _read(read, one, ()).names)
+    return f"there is no metric {name!r}; {suggest_metric(name, sorted(metrics))}"
 
 
 _Merge: TypeAlias = Callable[..., pa.Table]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,7 +17,9 @@ from logflume.runs.latest_attempts import latest_events
 if TYPE_CHECKING:
     from logflume.query.summary import RunSummary
 
-__all__ = ["Run", "Runs", "is_run", "open_run", "open_runs"]
+__all__ = ["Run", "Runs", "is_run", "list_runs", "open_run", "open_runs", "runs_folder"]
+
+_MAX_NAMED = 5
 
 
 class Run(Questions):
@@ -127,9 +131,7 @@ def open_run(path: str | os.PathLike[str], *, attempts: Attempts = "current") ->
     _check(attempts)
     folder = Path(path)
     if not is_run(folder):
-        raise RunError(
-            f"{folder}: there is no run here (no events.jsonl). {_hint(folder)}".rstrip()
-        )
+        raise RunError(f"{folder}: there is no run here (no events.jsonl). {_hint(folder)}")
     return Run(folder, attempts)
 
 
@@ -155,7 +157,9 @@ def open_runs(
     if isinstance(paths, (str, os.PathLike)):
         folders = _find_runs(Path(paths))
         if not folders:
-            raise RunError(f"{paths}: there are no runs here. {_hint(Path(paths))}".rstrip())
+            path = Path(paths)
+            hint = f"Did you mean '{path}/*'?" if list_runs(path) else _hint(path)
+            raise RunError(f"{path}: there are no runs here. {hint}")
     else:
         folders = [open_run(path).folder for path in paths]
     return Runs(sorted({path.resolve() for path in folders}), attempts)
@@ -171,10 +175,31 @@ def _find_runs(pattern: Path) -> list[Path]:
 
 
 def _hint(path: Path) -> str:
-    """Return a suggestion for a path that is the folder of runs, or only the id of a run."""
-    if path.is_dir() and any(map(is_run, path.iterdir())):
-        return f"Did you mean '{path}/*'?"
-    return f"Did you mean 'logs/{path}'?" if is_run(Path("logs") / path) else ""
+    """Return a suggestion for a path that is the folder of runs, or no path of a run."""
+    if inside := list_runs(path):
+        return (
+            f"This folder contains runs: give one of them, such as '{path / inside[0]}', or open "
+            f"all with open_runs('{path}/*')"
+        )
+    for folder in dict.fromkeys([path.parent, runs_folder()]):
+        if known := list_runs(folder, path.name):
+            if path.name in known:
+                return f"Did you mean '{folder / path.name}'?"
+            return f"Existing runs: {', '.join(str(folder / name) for name in known[:_MAX_NAMED])}"
+    return "Give the folder of a run, such as 'logs/latest'"
+
+
+def runs_folder() -> Path:
+    """Return the folder that contains the runs: `LOGFLUME_DIR`, else `logs`."""
+    return Path(os.environ.get("LOGFLUME_DIR", "logs"))
+
+
+def list_runs(folder: Path, name: str = "") -> list[str]:
+    """Return the names of the runs in a folder, those similar to a name first, then the newest."""
+    known: list[str] = []
+    with suppress(OSError):  # no folder, or one that can't be read
+        known = sorted((path.name for path in folder.iterdir() if is_run(path)), reverse=True)
+    return list(dict.fromkeys([*difflib.get_close_matches(name, known, _MAX_NAMED), *known]))
 
 
 def is_run(folder: Path) -> bool:

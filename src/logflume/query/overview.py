@@ -5,13 +5,13 @@ Everything here is guarded, so that one damaged run doesn't hide the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from logflume.guard import Failure, call_guarded, describe
 from logflume.query.hyperparameters import merge_hyperparameters
-from logflume.query.last_values import LastValues, read_ends
+from logflume.query.last_values import LastValues, add_survivor, read_ends
 from logflume.query.open_run import Run
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.status import RunStatus, describe_ranks, status_of
@@ -39,7 +39,7 @@ def read_overview(
         writers: Its writers, from `find_status`.
     """
     description = status.description
-    read = call_guarded(_read, folder, writers)
+    read = call_guarded(_read, folder, writers, status.ranks)
     error = None
     if isinstance(read, Failure):
         error = str(read.error) or describe(read.error)
@@ -60,10 +60,25 @@ def read_overview(
     return row, error
 
 
-def _read(folder: Path, writers: Sequence[Writer]) -> tuple[LastValues, list[dict[str, Any]]]:
+def _read(
+    folder: Path, writers: Sequence[Writer], ranks: Mapping[int, str]
+) -> tuple[LastValues, list[dict[str, Any]]]:
     """Return the last values of a run, and the `run_started` events of its latest attempt."""
     values, started = read_ends(writers)
-    return values or _query_last(Run(folder)), started
+    values = values or _query_last(Run(folder))
+    survivor = _find_survivor(writers, ranks)
+    return values if survivor is None else add_survivor(values, survivor), started
+
+
+def _find_survivor(writers: Sequence[Writer], ranks: Mapping[int, str]) -> Writer | None:
+    """Return a rank that went on without the first one, if ranks have ended differently."""
+    first = min(ranks, default=0)
+    others = [rank for rank in ranks if ranks[rank] != ranks.get(first)]
+    if ranks.get(first) == "finished" or not others:
+        return None
+    order = ("finished", "running")
+    best = min(others, key=lambda rank: order.index(s) if (s := ranks[rank]) in order else 2)
+    return next((w for w in writers if w.rank == best and w.process is None), None)
 
 
 def _query_last(run: Run) -> LastValues:

@@ -16,7 +16,7 @@ from logflume.query.groupings import group_rows, texts_of
 from logflume.query.prompt_ids import TEXTS, prompt_ids
 from logflume.query.row_filter import RowFilter, Steps
 from logflume.query.solved import SOLVED_COLUMNS, solved_or_null
-from logflume.query.visits import ORDER, Mode, add_ids, check_mode, of_mode
+from logflume.query.visits import ORDER, Mode, add_ids, check_mode, of_mode, with_mode
 
 __all__ = ["read_prompt"]
 
@@ -77,7 +77,8 @@ def read_prompt(
     names = available if columns is None else check(columns, available, _TYPE)
     result = events.select([name for name in names if name not in ("visit", "solved")])
     result = result.add_column(0, "visit", visits["logflume/visit"])
-    return result.add_column(1, "solved", solved_or_null(events, solved)).take(rank)
+    result = result.add_column(1, "solved", solved_or_null(events, solved))
+    return with_mode(result).take(rank)
 
 
 def _find_by_prefix(read: Callable[..., pa.Table], prompt_id: str) -> pa.Table:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.config.errors import nearest
+from logflume.config.errors import suggest
 from logflume.exceptions import ArgumentError
 from logflume.query.columns import with_columns
 from logflume.query.event_ids import read_questions
@@ -209,8 +209,8 @@ def _sort_keys(order: str | Sequence[str], available: Sequence[str]) -> list[Any
     for text in [*([order] if isinstance(order, str) else order), *_DEFAULT_ORDER]:
         name = text.removeprefix("-")
         if name not in available or name == _FIRST:
-            hint = nearest(name, available) or ", ".join(n for n in available if n != _FIRST)
-            problem = f"prompts have no such column; use {hint}"
+            columns = [column for column in available if column != _FIRST]
+            problem = f"prompts have no such column; {suggest(name, columns)}"
             raise ArgumentError("prompts", "order", text, problem)
         keys.setdefault(name, "descending" if text.startswith("-") else "ascending")
     return list(keys.items())

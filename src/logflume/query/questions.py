@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
-from logflume.config.errors import nearest
+from logflume.config.errors import nearest, suggest
 from logflume.events.catalogue import CATALOGUE
 from logflume.exceptions import MissingExtraError, RunError
+from logflume.guard import unended
 from logflume.query.rollout_questions import RolloutQuestions
 from logflume.runs.files import Writer, find_writers
 
@@ -117,10 +118,8 @@ class Questions(RolloutQuestions):
             RunError: A journal is damaged.
         """
         table = self._query(lambda read: read(event_type, columns=columns, steps=steps))
-        if not len(table) and event_type not in CATALOGUE:
-            types = self.event_types()
-            if event_type not in types:
-                _warn_of_type(event_type, types)
+        if not len(table):
+            self._warn_of_types([event_type])
         return table
 
     def metrics(
@@ -160,20 +159,34 @@ class Questions(RolloutQuestions):
         Raises:
             QueryError: There is no such metric, or the field holds no numbers.
             RunError: A journal is damaged.
+
+        A name that is declared, but of which these runs have no value, gives a warning, which says
+        what they have instead: without a trainer, the reward is `rewards/total/mean`. A pattern may
+        match nothing.
         """
-        from logflume.query.metrics import read_metrics
+        from logflume.query.metrics import explain_missing, lacking, read_metrics
+        from logflume.query.scan import read_events
 
         keys = ["run", "step", "mode"] if self._has_many_runs else ["step", "mode"]
-        return self._query_files(
+        types = [events] if isinstance(events, str) else events
+        table = self._query_files(
             lambda files, read: read_metrics(
                 partial(read, steps=steps),
-                [events] if isinstance(events, str) else events,
+                types,
                 names,
                 keys if wide else None,
                 max_points,
                 has_many_ranks=any(len(run.snapshots) > 1 for run in files),
             )
         )
+        if not len(table):
+            self._warn_of_types(types)
+        if missing := lacking(table.arrow, names, wide=wide):
+            for message in self._read(
+                lambda files: explain_missing(partial(read_events, files), types, missing)
+            ):
+                warnings.warn(message, stacklevel=2)
+        return table
 
     def rewards(self, *, steps: Steps = None) -> Table:
         """Return one row for each completion and reward function.
@@ -240,15 +253,27 @@ class Questions(RolloutQuestions):
         Example:
             >>> run.outputs(groups=run.groups(steps=40), search="therefore")
         """
-        from logflume.query.completions import CompletionFilter, read_completions
+        from logflume.query.completions import (
+            CompletionFilter,
+            explain_no_reward,
+            read_completions,
+        )
+        from logflume.query.scan import read_events
 
         rows = groups if groups is None or isinstance(groups, Sequence) else groups.to_pylist()
         wanted = CompletionFilter(
             correct, min_reward, max_reward, worst, best, by, search, regex, where, rows, last
         )
-        return self._query(
+        table = self._query(
             lambda read: read_completions(partial(read, steps=steps), wanted, columns)
         )
+        if not len(table) and (
+            problem := self._read(
+                lambda files: explain_no_reward(partial(read_events, files), wanted)
+            )
+        ):
+            warnings.warn(problem, stacklevel=2)
+        return table
 
     def output_steps(self) -> Table:
         """Return one row for each step and mode that has completions, in ascending order.
@@ -390,6 +415,15 @@ class Questions(RolloutQuestions):
         views = {"metrics": self.metrics, "rewards": self.rewards, "outputs": self.outputs}
         return Table(self._read(lambda files: run_sql(query, files, views, external=external)))
 
+    def _warn_of_types(self, requested: Sequence[str]) -> None:
+        """Warn the caller of a query of types that are neither declared nor in these runs."""
+        if unknown := [one for one in requested if one not in CATALOGUE]:
+            types = sorted(self.event_types())
+            for one in unknown:
+                if one not in types:
+                    rest = suggest(one, types, nearest(one, [*types, *CATALOGUE]))
+                    warnings.warn(f"there is no event of type {one!r}; {rest}", stacklevel=3)
+
     @property
     def _has_many_runs(self) -> bool:
         return len(self._folders) != 1
@@ -422,7 +456,7 @@ class Questions(RolloutQuestions):
             if not any(writer.journals() for writer in writers):
                 raise
             result = self.salvaged()._read_files(read)
-            self._report_damage(f"{error}. {_describe_rest(writers)}")
+            self._report_damage(f"{unended(error)}. {_describe_rest(writers)}")
             return result
 
     def _read_files(self, read: Callable[[list[RunFiles]], Result]) -> Result:
@@ -465,9 +499,3 @@ def is_continued(writers: Sequence[Writer]) -> bool:
     """Whether a run may have several attempts, which must be assumed without a run state."""
     states = [writer.state for writer in writers if writer.state is not None]
     return not states or any(state.attempt > 0 for state in states)
-
-
-def _warn_of_type(event_type: str, types: Iterable[str]) -> None:
-    hint = nearest(event_type, {*types, *CATALOGUE})
-    rest = f"did you mean {hint!r}?" if hint else f"types here: {', '.join(sorted(types))}"
-    warnings.warn(f"there is no event of type {event_type!r}; {rest}", stacklevel=3)

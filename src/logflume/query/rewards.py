@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.query.groupings import row_number_in_group
+from logflume.query.visits import with_mode
 
 __all__ = ["read_rewards"]
 
@@ -22,7 +23,8 @@ def read_rewards(read: Callable[..., pa.Table]) -> pa.Table:
     Args:
         read: Returns the events of a type, with some of their columns.
     """
-    events = read("reward", columns=[*_KEYS, "process*", "num_generations", f"{_PREFIX}*"])
+    columns = [*_KEYS, "process*", "num_generations", f"{_PREFIX}*"]
+    events = with_mode(read("reward", columns=columns))
     lists = [
         f.name for f in events.schema if f.name.startswith(_PREFIX) and pa.types.is_list(f.type)
     ]

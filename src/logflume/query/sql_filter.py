@@ -105,8 +105,7 @@ class SqlFilter:
 
     def _suggest(self, missing: str) -> str:
         """Return the field that is probably meant; a name with a `/` must be quoted in SQL."""
-        longer = sorted(name for name in self._names if name.startswith(f"{missing}/"))
-        hint = longer[0] if longer else nearest(missing, self._names)
+        hint = nearest(missing, sorted(self._names))
         return f"; did you mean {quote_name(hint) if '/' in hint else hint}?" if hint else ""
 
     def _query(self, selected: str) -> str:

@@ -146,8 +146,8 @@ def find_total_duration_s(snapshots: Sequence[Snapshot]) -> float | None:
 def _find_leading(writers: Sequence[Writer]) -> list[int]:
     """Return the indices of the writers whose events describe the latest attempt.
 
-    Their states show who they are: the lowest rank, and the first rank that has ended. Without the
-    states, it may be any writer.
+    Their states show who they are: the lowest rank, and the first one that has recorded its end.
+    Without the states, it may be any writer.
     """
     states = [writer.state for writer in writers]
     if not _are_known(writers):
@@ -155,7 +155,8 @@ def _find_leading(writers: Sequence[Writer]) -> list[int]:
     latest = max((state.attempt for state in states if state is not None), default=0)
     current = [i for i, state in enumerate(states) if state and state.attempt == latest]
     lowest = min((writers[index].rank for index in current), default=0)
-    ended = [i for i in current if (state := states[i]) and state.status != "running"]
+    unrecorded = ("running", "killed")
+    ended = [i for i in current if (state := states[i]) and state.status not in unrecorded]
     return sorted({*(i for i in current if writers[i].rank == lowest), *ended[:1]})
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "check_mode",
     "of_mode",
     "read_visits",
+    "with_mode",
 ]
 
 Mode: TypeAlias = Literal["train", "eval"]
@@ -124,6 +125,14 @@ def check_mode(mode: str | None) -> None:
     """
     if mode not in (None, "train", "eval"):
         raise QueryError(f"mode={mode!r}: expected 'train' or 'eval', or None for both")
+
+
+def with_mode(events: pa.Table) -> pa.Table:
+    """Return events whose mode, if they have the column, is `train` where nobody set one."""
+    if "mode" not in events.column_names:
+        return events
+    modes: Any = pc.fill_null(texts_of(events, "mode"), "train")
+    return with_columns(events, {"mode": modes})
 
 
 def of_mode(events: pa.Table, mode: Mode | None) -> pa.Table:

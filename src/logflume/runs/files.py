@@ -13,12 +13,29 @@ from logflume.exceptions import RunError
 from logflume.runs.lock import is_locked
 from logflume.runs.state import RunState
 
-__all__ = ["Writer", "find_writers", "journal_files", "rotated_files", "rotated_name"]
+__all__ = [
+    "Writer",
+    "find_writers",
+    "is_own_name",
+    "journal_files",
+    "rotated_files",
+    "rotated_name",
+]
 
 _FILE = re.compile(r"(?:events((?:-[^.]*)?)(?:\.\d+)?\.jsonl(?:\.zst)?|run((?:-[^.]*)?)\.json)")
 
 
 _SUFFIX = re.compile(r"(?:-attempt(\d+))?(?:-(pid(\d+)(?:-\d+)?))?(?:-rank(\d+))?")
+
+
+_OWN_STARTS = ("events.", "events-", "run.", "run-")
+_OWN_ENDS = (".jsonl", ".zst", ".json", ".lock", ".tmp")
+
+
+def is_own_name(name: str) -> bool:
+    """Whether a file in the run's folder is a journal, a run state or a lock, or a draft of one."""
+    lower = name.casefold().removeprefix(".")
+    return lower.startswith(_OWN_STARTS) and lower.endswith(_OWN_ENDS)
 
 
 class Writer:

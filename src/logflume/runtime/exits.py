@@ -105,7 +105,7 @@ def take_ending() -> dict[str, Any]:
 
 
 def report_losses(status: Status, done: bool) -> None:
-    """Print what was dropped or removed, which sinks failed, and whether time ran out."""
+    """Print what was dropped or removed, what failed, and whether time ran out."""
     sinks = status.report.sinks.items()
     dropped = {name: sink["dropped"] for name, sink in sinks if sink["dropped"]}
     dropped |= status.report.dropped_by_reason
@@ -114,6 +114,9 @@ def report_losses(status: Status, done: bool) -> None:
         print_line(f"events dropped: {', '.join(counts)}")
     for name, fault in status.faults.items():
         print_line(f"{name} failed: {fault}")
+    for name, count in status.report.processors.items():
+        calls = f"{count:,} calls" if count > 1 else "one call"
+        print_line(f"{name} failed in {calls}: these events are recorded without what it does")
     for name, loss in status.losses.items():
         print_line(f"{name}: {loss}")
     if not done:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from logflume.exceptions import RunError
-from logflume.guard import call_guarded
+from logflume.guard import call_guarded, unended
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import LOCK_FILE, acquire, find_holder, is_locked
 from logflume.terminal.streams import print_line
@@ -114,7 +114,9 @@ def _end_pool(error: RunError, owner: psutil.Process | None, end_lock: Path) -> 
     if first is None:
         return
     if owner is not None and owner.is_running():
-        print_line(f"{error}. Its pool would restart it forever: ending process {owner.pid}")
+        print_line(
+            f"{unended(error)}. Its pool would restart it forever: ending process {owner.pid}"
+        )
         owner.send_signal(signal.SIGTERM)
         owner.wait(_END_TIMEOUT_S)
     first.release()

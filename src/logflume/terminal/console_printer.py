@@ -37,8 +37,8 @@ _STEP_WIDTH = len("step 999")
 _MIN_STEPS = 10
 """The minimum number of step lines between two completions, unless fewer are configured."""
 
-_MAX_WARNINGS = 256
-"""Warnings of Python that are remembered, so that each is shown once."""
+_MAX_REMEMBERED = 256
+"""Warnings of Python, and tracebacks, that are remembered, so that each is shown once."""
 
 _HYPERPARAMETER = "hyperparameters/"
 
@@ -79,6 +79,7 @@ class ConsolePrinter:
         self._last_step: object = None
         self._steps_since = completions
         self._warnings: set[str] = set()
+        self._raised: set[str] = set()
 
     def add(self, events: Sequence[Event], screen: Screen) -> list[str]:
         """Return the lines that are due with these events."""
@@ -116,13 +117,28 @@ class ConsolePrinter:
         # Steps that began earlier are printed earlier.
         lines = self._step_lines(self._collector.flush(), screen)
         format_event = alert_lines if event_type == "alert" else event_lines
-        return lines + format_event(_unprinted(event), screen)
+        return lines + format_event(self._with_new_trace(_unprinted(event)), screen)
+
+    def _with_new_trace(self, event: Event) -> Event:
+        """Return an event without its traceback if that was shown before: it was logged again.
+
+        The frames further out differ if handlers of several levels log one exception.
+        """
+        trace = event.get("exception/traceback")
+        if not isinstance(trace, str):
+            return event
+        innermost = trace.rpartition("\n  File ")[2]
+        if innermost in self._raised:
+            return _in_one_line(event, "exception/traceback")
+        if len(self._raised) < _MAX_REMEMBERED:
+            self._raised.add(innermost)
+        return event
 
     def _is_repeated(self, event: Event) -> bool:
         """Whether a warning of Python was shown before. Libraries reset Python's own record."""
         text = str(event.get("message"))
         is_known = text in self._warnings
-        if len(self._warnings) < _MAX_WARNINGS:
+        if len(self._warnings) < _MAX_REMEMBERED:
             self._warnings.add(text)
         return is_known
 
@@ -222,6 +238,11 @@ def _unprinted(event: Event) -> Event:
     # An `exception` event with a thread comes from the hooks, one without from a log call.
     if name is None or (event["event"] == "exception" and event.get("thread") is None):
         return event
+    return _in_one_line(event, name)
+
+
+def _in_one_line(event: Event, name: str) -> Event:
+    """Return an event without the field of the traceback; the message says what was raised."""
     shown = {other: value for other, value in event.items() if other != name}
     if error := event.get("exception/type"):
         what = str(event.get("exception/message") or "").strip().partition("\n")[0]

@@ -7,7 +7,8 @@ from typing import Any
 
 __all__ = ["final_answer", "find_marked_answer", "parse_answer", "split_thinking"]
 
-_LAST_LINE = re.compile(r"(?:^|\n)[ \t]*####[ \t]*([-+]?\$?[\d.,]+)\s*\Z")
+_MARKED = re.compile(r"####[ \t]*([-+]?\$?[.,]?\d[\d.,]*)[ \t\r]*$", re.MULTILINE)
+"""A number that ends its line, so that a heading, `#### 1. Add them`, is no answer."""
 
 
 def split_thinking(text: str) -> tuple[str | None, str]:
@@ -40,9 +41,9 @@ def parse_answer(text: str) -> tuple[str | None, str | None]:
 
 
 def find_marked_answer(text: str) -> str | None:
-    r"""Return the answer in the last `\boxed{}`, or the number after `####` in the last line.
+    r"""Return the answer in the last `\boxed{}`, or the number after the last `####` with one.
 
-    None if there is neither.
+    The number ends its line, as in the solutions of GSM8K. None if there is neither.
 
     >>> find_marked_answer(r"So it is \boxed{\frac{1}{2}}."), find_marked_answer("6 + 1\n#### 7")
     ('\\frac{1}{2}', '7')
@@ -54,8 +55,8 @@ def find_marked_answer(text: str) -> str | None:
             depth += (character == "{") - (character == "}")
             if not depth:
                 return rest[:end].strip() or None
-    found = _LAST_LINE.search(text) if "####" in text else None
-    return found and found[1]
+    found = _MARKED.findall(text) if "####" in text else None
+    return found[-1] if found else None
 
 
 def _between(text: str, opening: str, closing: str) -> str | None:
@@ -65,13 +66,15 @@ def _between(text: str, opening: str, closing: str) -> str | None:
 
 
 def final_answer(answer: Any) -> Any:
-    """Return the text after `####`, the final answer of a GSM8K-style solution.
+    r"""Return the answer that a dataset's solution marks; any other value unchanged.
 
-    Any other value is returned unchanged.
+    The solutions of GSM8K end in `#### 7`, those of MATH have a `\boxed{7}`; others have tags.
 
-    >>> final_answer("3 + 4 = 7 #### 7"), final_answer(4)
-    ('7', 4)
+    >>> final_answer("3 + 4 = 7\n#### 7"), final_answer(r"So $x = \boxed{7}$."), final_answer(4)
+    ('7', '7', 4)
     """
-    if isinstance(answer, str) and "####" in answer:
+    if not isinstance(answer, str):
+        return answer
+    if "####" in answer:
         return answer.rpartition("####")[2].strip()
-    return answer
+    return _between(answer, "<answer>", "</answer>") or find_marked_answer(answer) or answer

@@ -107,7 +107,9 @@ class RunFolders:
                 return folder
         found = self.find()
         if name not in found:
-            raise UnknownRunError(f"{name}: this run no longer exists; it may have been moved")
+            if any(known == name for _, known in self._ids.values()):
+                raise UnknownRunError(f"{name}: this run no longer exists; it may have been moved")
+            raise UnknownRunError(f"{name}: there is no run with this id")
         return found[name]
 
     def _folders(self) -> Iterator[Path]:

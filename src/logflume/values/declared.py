@@ -17,6 +17,7 @@ import msgspec
 from logflume.events.catalogue import CATALOGUE
 from logflume.events.reserved import EXCEPTION_FAMILIES, Aggregate, EventBase
 from logflume.exceptions import RunError
+from logflume.guard import unended
 from logflume.values.kinds import KINDS, Kind
 
 __all__ = [
@@ -41,7 +42,7 @@ def read_kinds(stored: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, K
         }
     except ValueError as error:
         raise RunError(
-            f"run.json: {error}. The run was written by a newer version of logflume: "
+            f"run.json: {unended(error)}. The run was written by a newer version of logflume: "
             "continue it with that version, or choose another run id."
         ) from error
 

@@ -23,9 +23,14 @@ export function Head({ run, summary, count }) {
     ${summary.notes && html`<p>${visible(summary.notes)}</p>`}
     ${summary.rank_note && html`<p class="error">${visible(summary.rank_note)}</p>`}
     ${summary.exception && html`<p class="error">${visible(summary.exception)}</p>`}
-    ${summary.faults.map((fault, i) => html`<p class="notice" key=${i}>${
-      visible(fault.message ?? fault.reason ?? "the pipeline reported a fault")}</p>`)}
+    <${Faults} summary=${summary} />
   </div>`;
+}
+
+/** What was recorded incompletely, and why. @param {{summary: any}} props */
+export function Faults({ summary }) {
+  return (summary?.faults ?? []).map((fault, i) => html`<p class="notice" key=${i}>${
+    visible(fault.message ?? fault.reason ?? "the pipeline reported a fault")}</p>`);
 }
 
 /** Hyperparameters, versions, command, and messages. @param {{summary: any}} props */

@@ -5,6 +5,7 @@ import { functionName, number, time, visible } from "../lib/format.js";
 import { url } from "../lib/route.js";
 import { Chart } from "../parts/chart.js";
 import { seriesOf, titleOf } from "../parts/curves.js";
+import { Faults } from "../parts/run_facts.js";
 import { Empty, ErrorLine, severityOf } from "../parts/states.js";
 
 const SHOWN = 4; // completions of a finding
@@ -12,8 +13,8 @@ const MAX_SHOWN = 50; // completions of all findings, as many as an answer has
 const TEXT = 600;
 const NUMBERS = ["value", "before", "threshold", "reward_before", "reward", "function", "other_function"];
 
-/** @param {{run: string, version: string}} props */
-export function Findings({ run, version }) {
+/** @param {{run: string, version: string, summary: any}} props */
+export function Findings({ run, version, summary }) {
   const { data, error } = useAnswer("alerts", { run }, version);
   const alerts = data?.alerts ?? [];
   const ids = [...new Set(alerts.flatMap((alert) => idsOf(alert).slice(0, SHOWN)))].slice(0, MAX_SHOWN);
@@ -21,12 +22,12 @@ export function Findings({ run, version }) {
   if (error) return html`<${ErrorLine} text=${error} />`;
   if (!data) return null;
   if (!alerts.length) {
-    return html`<${Empty} title="Nothing was found.">
+    return html`<div><${Faults} summary=${summary} /><${Empty} title="Nothing was found.">
       <p>The processor <code>watch_training</code> raises an alert when rewards, lengths, KL or entropy indicate a problem. It raised none in this run.</p>
-      <p><code>logflume diagnose</code> looks for the same problems in a run that was logged without it.</p><//>`;
+      <p><code>logflume diagnose</code> looks for the same problems in a run that was logged without it.</p><//></div>`;
   }
   const outputs = new Map((answered.data?.outputs ?? []).map((output) => [output.id, output]));
-  return html`<div><${ErrorLine} text=${answered.error} />
+  return html`<div><${ErrorLine} text=${answered.error} /><${Faults} summary=${summary} />
     ${alerts.map((alert) => html`<${Finding} key=${`${alert.attempt} ${alert.rank} ${alert.seq}`} run=${run} alert=${alert} outputs=${outputs} version=${version} />`)}</div>`;
 }
 
