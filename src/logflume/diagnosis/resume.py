@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from logflume.diagnosis.finding import Evidence, Finding
 from logflume.diagnosis.history import History
-from logflume.diagnosis.reward_signals import RewardCollapse
+from logflume.diagnosis.reward_collapse import RewardCollapse
 
 __all__ = ["RESUME_BLOCKS", "find_loss"]
 

@@ -1,13 +1,11 @@
-"""Problems of the reward: it doesn't rise, falls, or rises for the wrong reasons."""
+"""Problems of the reward: it doesn't rise, or rises for the wrong reasons."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
-from logflume.diagnosis.detector import Detector, has_gained, state
+from logflume.diagnosis.detector import Detector, has_gained
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
@@ -16,7 +14,6 @@ from logflume.diagnosis.series import Series
 
 __all__ = [
     "CORRECTNESS",
-    "RewardCollapse",
     "RewardPlateau",
     "RewardWithTruncation",
     "RewardWithoutCorrectness",
@@ -162,110 +159,6 @@ class RewardPlateau(Detector):
             before,
             before + self._MAX_GAIN * abs(before),
         )
-
-
-class RewardCollapse(Detector):
-    """The reward, or the share of correct answers, has lost most of what it had.
-
-    The level of the last two blocks is `share` of the way from the best three blocks down to zero,
-    or to the lowest block where that is below zero. For correct answers it is `share` and half of
-    the rest, because problems may become harder. Two thirds of `share` are enough if six blocks
-    are that low, and the last three of them not higher than the three before.
-
-    A reward function that never was negative can collapse alone, under a total that holds or rises:
-    a warning. So much of it is lost, and no other function has lost a fifth since its best
-    blocks. For correct answers, the total must not have fallen either. A constant one is left to
-    `constant_function`.
-
-    At a resume, found by `logflume diagnose` only, a warning: the first two blocks of the total
-    reward, or of a function, are a third lower than the three blocks before the step from which the
-    training was resumed, and by more than noise (a probability of 1/600).
-
-    Args:
-        share: Share of the reward that is lost.
-    """
-
-    signal = "reward_collapse"
-    severity = "critical"
-    reads = ("reward",)
-    meaning = "The reward has fallen far below its best level, and stays there."
-    cause = "The policy has degenerated, or the reward function or the environment is broken."
-    try_next = (
-        "Resume from the best checkpoint with a lower `learning_rate` or a higher `beta`; check "
-        "that the reward function still works."
-    )
-
-    share: float = 0.6
-    _LASTING_BLOCKS = 6
-    _LASTING_SHARE = 2 / 3
-
-    _OTHERS_LOSS = 0.2
-
-    _best: dict[str, tuple[float, int]] = state(dict)
-
-    def evaluate(self, history: History) -> Evidence | None:
-        """Compare the last two blocks with the best three."""
-        correctness = find_correctness(history, CORRECTNESS)
-        found = [self._evaluate(history, "reward", self.share, can_last=True)]
-        if correctness is not None:
-            share = (1 + self.share) / 2
-            found.append(self._evaluate(history, correctness, share, can_last=False))
-        found += self._alone(history, correctness)
-        return next((evidence for evidence in found if evidence is not None), None)
-
-    def _evaluate(
-        self, history: History, metric: str, share: float, *, can_last: bool
-    ) -> Evidence | None:
-        rewards = history[metric]
-        if len(rewards.blocks) < 5 or rewards.bottom is None:
-            return None
-        earlier = (rewards.mean(3, before=2), rewards.blocks[-3].end)
-        best, _ = self._best[metric] = max(self._best.get(metric, earlier), earlier)
-        floor = min(0.0, rewards.bottom.level)
-        value = max(block.level for block in rewards.blocks[-2:])
-        limit = best - share * (best - floor)
-        if value >= limit and can_last:
-            value = max(block.level for block in rewards.blocks[-self._LASTING_BLOCKS :])
-            limit = best - self._LASTING_SHARE * share * (best - floor)
-            half = self._LASTING_BLOCKS // 2
-            if rewards.mean(half) > rewards.mean(half, before=half):
-                return None
-        if value >= limit or not rewards.is_significant(best - value, 2, 3):
-            return None
-        name = history.name(metric)
-        return Evidence(f"{name} fell from {best:.3g} to {value:.3g}.", name, value, best, limit)
-
-    def _alone(self, history: History, correctness: str | None) -> Iterator[Evidence]:
-        """Yield the evidence of functions that have collapsed while the others have not."""
-        metrics = [f"rewards/{function}/mean" for function in history.functions]
-        for metric in metrics if len(metrics) > 1 else ():
-            series = history[metric]
-            if series.lowest < 0 or series.constant >= BLOCK_REPORTS:
-                continue
-            found = self._evaluate(history, metric, self.share, can_last=True)
-            if found is None:
-                continue
-            report = self._best[metric][1]
-            others = [other for other in metrics if other != metric]
-            if any(_has_lost(history[other], report, self._OTHERS_LOSS) for other in others):
-                continue
-            total = history["reward"]
-            if metric == correctness and _has_lost(total, report, 0.0):
-                continue
-            what = f"{total.mean_at(report):.3g} to {total.mean(2):.3g}"
-            yield replace(
-                found,
-                message=f"{found.message[:-1]}, while the reward went from {what} and no other "
-                f"function fell.",
-                severity="warning",
-            )
-
-
-def _has_lost(series: Series, report: int, share: float) -> bool:
-    """Whether a level has fallen since a report, by a share of it and more than noise."""
-    before, now = series.mean_at(report), series.mean(min(3, len(series.blocks)))
-    loss = before - now
-    return loss > share * abs(before) and loss > 2 * series.error(3, 3) / CORRELATION_FACTOR
 
 
 class RewardWithTruncation(Detector):
