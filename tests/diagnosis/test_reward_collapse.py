@@ -65,3 +65,24 @@ def _scores(rng: Rng) -> list[float]:
 def test_low_rewards_that_are_usual(rewards: Callable[[Rng], list[float]]) -> None:
     """Rewards that often are zero, that come back, or that hardly fall are no collapse."""
     assert [[]] * 10 == [found_at(rewards(np.random.default_rng(seed))) for seed in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("score", "penalized"),
+    [
+        ("critic/score/mean", "critic/rewards/mean"),
+        ("objective/scores", "objective/rlhf_reward"),
+    ],
+)
+def test_the_score_before_the_penalty(score: str, penalized: str) -> None:
+    """The score is judged, not what is left of it after the penalty on the KL divergence."""
+    for is_lost in (False, True):
+        diagnosis = Diagnosis()
+        found = []
+        for step in range(100):
+            reward, lost = 0.8 + step / 1_000, 0.85 * min(1, max(0, step - 50) / 10)
+            values = {penalized: reward - lost, score: reward - lost * is_lost}
+            found += diagnosis.observe({"event": "training", "step": step, **values})
+        assert [(score, "reward_collapse")] * is_lost == [
+            (one.evidence.metric, one.signal) for one in found
+        ]
