@@ -509,3 +509,64 @@ def test_noisy_evaluations_of_rare_rewards() -> None:
                 events.append({"event": "evaluation", "step": step, "eval_reward": reward})
             found += [f.signal for event in events for f in diagnosis.observe(event)]
     assert "evaluation_gap" not in found
+
+
+def _always(metric: str, value: float, reports: int, every: int) -> list[dict[str, Any]]:
+    """Return reports, one every some steps, in which a metric has a level from the start."""
+    rng = np.random.default_rng(9)
+    return [
+        {
+            "event": "training",
+            "step": number * every,
+            "reward": 0.3 + number / 200 + 0.02 * float(rng.standard_normal()),
+            metric: value + 0.01 * float(rng.standard_normal()),
+        }
+        for number in range(1, reports + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "signal"),
+    [
+        ("completions/clipped_ratio", "truncation"),
+        ("clip_ratio/region_mean", "clip_saturation"),
+        ("tools/failure_frequency", "tool_failures"),
+        ("quality/repetition/mean", "repetition"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("reports", "every", "is_finished", "is_found"),
+    [
+        (59, 1, False, False),
+        (60, 1, False, True),
+        (19, 10, True, False),
+        (20, 10, False, True),
+        (20, 1, True, True),
+        (40, 1, False, False),
+    ],
+)
+def test_a_level_that_is_too_high_from_the_start(
+    metric: str, signal: str, reports: int, every: int, is_finished: bool, is_found: bool
+) -> None:
+    """Sixty steps are enough, however many reports they are, and fewer at the end of a run."""
+    events = _always(metric, 0.9, reports, every)
+    if is_finished:
+        events.append({"event": "run_finished", "status": "finished"})
+    diagnosis = Diagnosis()
+    found = [f.signal for event in events for f in diagnosis.observe(event)]
+    assert [signal] * is_found == found
+
+
+@pytest.mark.parametrize("decimals", [3, 4, 8])
+@pytest.mark.parametrize("first_zero", [0, 30])
+def test_a_learning_rate_that_a_console_has_rounded(decimals: int, first_zero: int) -> None:
+    """A rate that is printed as zero, as every small number is, is not taken for zero."""
+    rng = np.random.default_rng(10)
+    found = []
+    diagnosis = Diagnosis()
+    for step in range(80):
+        report = {"reward": 0.3 + step / 200, "grad_norm": 0.5 * math.exp(rng.normal(0, 0.1))}
+        report = {name: round(value, decimals) for name, value in report.items()}
+        rate = {"learning_rate": 0.0 if step >= first_zero else 1e-3}
+        found += diagnosis.observe({"event": "training", "step": step, **report, **rate})
+    assert ["learning_rate_zero"] * (decimals > 4) == [f.signal for f in found]

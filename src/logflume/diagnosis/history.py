@@ -16,6 +16,7 @@ __all__ = ["History"]
 _MAX_FUNCTIONS = 16
 _STRIDES = 21
 _DECAYED = 0.1
+_CONSOLE_DECIMALS = 4
 _MAX_SERIES = 128
 _MAX_PLANS = 256
 _MAX_MAGNITUDE = 1e150  # squares of larger values overflow to infinity
@@ -126,6 +127,15 @@ class History:
         rates = self["learning_rate"]
         is_decayed = rates.last < _DECAYED * rates.highest
         return is_decayed or (self.step or 0) >= (1 - _DECAYED) * self._total_steps
+
+    @property
+    def is_rounded(self) -> bool:
+        """Whether none of the last numbers has more than four decimals, as in the log of a console.
+
+        Then a small number is reported as zero.
+        """
+        tails = (self[metric].tail for metric in self._names)
+        return all(value == round(value, _CONSOLE_DECIMALS) for tail in tails for value in tail)
 
     def finish(self) -> None:
         """Note that the training has made all of its steps."""

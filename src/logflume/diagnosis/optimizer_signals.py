@@ -358,7 +358,8 @@ class LearningRateZero(Detector):
     """The learning rate is zero, and neither a warm-up nor the end of the schedule explains it.
 
     Exactly zero, after higher values: at once if it fell from more than a tenth of its maximum,
-    after `reports` otherwise. From the first report on: after `reports`.
+    after `reports` otherwise. From the first report on: after `reports`. Where no metric has more
+    than four decimals, as in the log of a console, a zero may be a small rate, and says nothing.
 
     Args:
         reports: Number of reports that a schedule may be at zero.
@@ -386,6 +387,8 @@ class LearningRateZero(Detector):
             return None
         has_dropped = self._before > self._HIGH * rates.highest
         if rates.constant < (self._AT_ONCE_REPORTS if has_dropped else self.reports):
+            return None
+        if history.is_rounded:
             return None
         before = f"after {self._before:.3g} " if self._before == self._before else ""
         return Evidence(

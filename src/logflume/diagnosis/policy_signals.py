@@ -239,7 +239,8 @@ class ClipSaturation(Detector):
     """A large share of the tokens is clipped: the median of twenty reports.
 
     It has risen by half of `share` from its lowest block; or it has been 0.1 higher than `share`
-    for 60 reports from the start.
+    from the start, for 60 steps and at least 20 reports, which are enough at the end of the
+    training.
 
     Args:
         share: Share of clipped tokens, 0 to 1.
@@ -248,6 +249,7 @@ class ClipSaturation(Detector):
     signal = "clip_saturation"
     reads = ("clip_ratio/region_mean",)
     each_report = True
+    judges_end = True
     meaning = "Most updates are cut off by the clipping of the importance ratio."
     cause = (
         "The policy moves too far on one batch: a high learning rate, or many updates per batch."
@@ -263,7 +265,7 @@ class ClipSaturation(Detector):
         """Compare the median of the last twenty reports with the share, and the lowest block."""
         series = history[self.reads[0]]
         change = risen(series, level=self.share, rise=self.share / 2, reports=20)
-        change = change or high_from_start(series, self.share + self._FROM_START)
+        change = change or high_from_start(history, self.reads[0], self.share + self._FROM_START)
         if change is None:
             return None
         name = history.name(self.reads[0])

@@ -14,8 +14,9 @@ class Repetition(Detector):
 
     The median share over five batches of completions that end in a loop, or half of whose word
     n-grams are repeated, has risen by a fifth from its lowest block and is at least `share`; or it
-    has been twice as high for 60 batches from the start. The same applies to the mean share of
-    repeated n-grams, if it is reported, over ten reports.
+    has been twice as high from the start, for 60 steps and at least 20 batches, which are enough at
+    the end of the training. The same applies to the mean share of repeated n-grams, if it is
+    reported, over ten reports.
 
     Args:
         share: Share of such completions, or mean share of repeated n-grams, 0 to 1.
@@ -25,6 +26,7 @@ class Repetition(Detector):
     reads = ("looping", "repetition")
     triggers = 2
     each_report = True
+    judges_end = True
     meaning = "Many completions end in a loop, or repeat the same words."
     cause = "A reward function pays for length or for the repeated text, or the policy degenerates."
     try_next = (
@@ -48,7 +50,7 @@ class Repetition(Detector):
             if series.last < self.share:
                 continue
             change = risen(series, level=self.share, rise=self._RISE, reports=reports)
-            change = change or high_from_start(series, 2 * self.share)
+            change = change or high_from_start(history, metric, 2 * self.share)
             if change is not None:
                 return Evidence(
                     f"The share of {what} went from {change.before:.0%} to {change.value:.0%}.",
@@ -140,7 +142,8 @@ class ToolFailures(Detector):
     """More and more tool calls fail.
 
     Their share is at least `share` and has risen by a fifth from its lowest block; or it has been
-    twice as high for 60 reports from the start.
+    twice as high from the start, for 60 steps and at least 20 reports, which are enough at the end
+    of the training.
 
     Args:
         share: Share of the calls that fail, 0 to 1.
@@ -150,6 +153,7 @@ class ToolFailures(Detector):
     reads = ("tools/failure_frequency", "rollouts/tool_failures")
     triggers = 2
     each_report = True
+    judges_end = True
     meaning = "Many tool calls fail."
     cause = "The tool or its server is broken or overloaded, or the policy calls it incorrectly."
     try_next = "Read the failed calls; check timeouts and limits of the tool's server."
@@ -163,7 +167,7 @@ class ToolFailures(Detector):
         """Compare the median of the last ten reports with the lowest block."""
         for metric in self.reads:
             change = risen(history[metric], level=self.share, rise=self._RISE, reports=10)
-            change = change or high_from_start(history[metric], 2 * self.share)
+            change = change or high_from_start(history, metric, 2 * self.share)
             if change is not None:
                 return Evidence(
                     f"The share of tool calls that fail went from {change.before:.0%} to "
