@@ -40,8 +40,9 @@ class RewardPlateau(Detector):
     At the end of the training, there is no later gain to wait for: its learning rate has decayed to
     a tenth, 90 % of its steps are made, or the run is finished. Then the thirds of 80 reports or
     more are compared. The reward is flat if the second and the third one differ from the first one
-    by less than 20 % of the spread of rewards within groups, including two standard errors; if the
-    gain itself is below 1.5 standard errors; and if the reward is below 85 % of its maximum.
+    by less than 20 % of the spread of rewards within groups that have any, including two standard
+    errors of means of blocks; if the gain itself is below 1.5 standard errors; and if the reward is
+    below 85 % of its maximum.
 
     Args:
         reports: Length of the plateau; at least 60.
@@ -124,18 +125,18 @@ class RewardPlateau(Detector):
         return self._found(history, before, value, 2 * half * BLOCK_REPORTS)
 
     def _flat_to_the_end(self, history: History, metric: str) -> Evidence | None:
-        rewards, spreads = history["reward"], history["reward_std"]
+        rewards = history["reward"]
         third = len(rewards.blocks) // 3
         is_long = len(rewards.blocks) >= self._MIN_BLOCKS
-        if not (history.is_ending and is_long and spreads.blocks):
+        if not (history.is_ending and is_long and history["reward_std"].blocks):
             return None
         means = [block.mean for block in rewards.blocks]
         before, middle, value = (
             sum(part) / len(part) for part in (means[:third], means[third:-third], means[-third:])
         )
-        error = rewards.error(third, third) / CORRELATION_FACTOR
+        error = rewards.noise_of_means * math.sqrt(2 / third)
         gain, largest = value - before, max(abs(value - before), abs(middle - before))
-        limit = self._SHARE_OF_SPREAD * spreads.mean(third)
+        limit = self._SHARE_OF_SPREAD * _spread_where_any(history, third)
         if gain > self._ERRORS_OF_GAIN * error or not largest + 2 * error < limit:
             return None
         place = position(history, metric)
@@ -159,6 +160,16 @@ class RewardPlateau(Detector):
             before,
             before + self._MAX_GAIN * abs(before),
         )
+
+
+def _spread_where_any(history: History, blocks: int) -> float:
+    """Return the mean spread of the rewards within those groups that have a spread."""
+    spreads, zeros = (
+        history[metric].blocks[-blocks:] for metric in ("reward_std", "frac_reward_zero_std")
+    )
+    spread = sum(block.mean for block in spreads) / len(spreads)
+    share = 1 - sum(block.mean for block in zeros) / len(zeros) if zeros else 1.0
+    return spread / share if share > 0 else 0.0
 
 
 class RewardWithTruncation(Detector):
