@@ -450,13 +450,15 @@ def _reported(metric: str, value: Callable[[int], float]) -> list[dict[str, Any]
         (_reported("critic/vf_explained_var", lambda step: -0.8 + step / 240), []),
         (_reported("critic/vf_explained_var", lambda _step: 0.0), []),
         (_reported("kl", lambda _step: 3.5), ["kl_runaway"]),
+        (_reported("kl", lambda step: 2.7 * min(1, step / 60)), ["kl_runaway"]),
+        (_reported("kl", lambda step: 1.5 * min(1, step / 60)), []),
         (_reported("kl", lambda step: 0.3 + step / 600), []),
     ],
 )
-def test_what_is_bad_from_the_first_report_on(
+def test_what_is_bad_whatever_it_was_before(
     events: list[dict[str, Any]], signals: list[str]
 ) -> None:
-    """What never was good has no level before to compare with, and is named as well."""
+    """What never was good, or became bad slowly, is named by its level."""
     diagnosis = Diagnosis()
     assert signals == [f.signal for event in events for f in diagnosis.observe(event)]
 
@@ -570,3 +572,51 @@ def test_a_learning_rate_that_a_console_has_rounded(decimals: int, first_zero: i
         rate = {"learning_rate": 0.0 if step >= first_zero else 1e-3}
         found += diagnosis.observe({"event": "training", "step": step, **report, **rate})
     assert ["learning_rate_zero"] * (decimals > 4) == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(
+    ("difference", "is_found"),
+    [(lambda _step: 0.01, False), (lambda step: 0.01 + 0.01 * (step > 60), True), (None, True)],
+)
+def test_a_ratio_of_whole_sequences(
+    difference: Callable[[int], float] | None, is_found: bool
+) -> None:
+    """A ratio that only shrinks because completions become longer says nothing of the sampler."""
+    rng = np.random.default_rng(11)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(120):
+        tokens = 200 if step < 60 else 1_200
+        noise = math.exp(0.05 * rng.standard_normal())
+        report = {"sampling/importance_sampling_ratio/mean": noise * math.exp(-tokens / 3_000)}
+        if difference is not None:
+            report["sampling/sampling_logp_difference/mean"] = noise * difference(step)
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ["importance_ratio_off"] * is_found == [f.signal for f in found]
+
+
+def _with_equal_groups(rng: np.random.Generator, gain: float) -> list[dict[str, Any]]:
+    """Return the reports of a finished run of single groups, 60 % of which have no spread."""
+    events: list[dict[str, Any]] = []
+    for step in range(600):
+        is_equal = rng.random() < 0.6
+        report = {
+            "reward": 0.45 + gain * step / 600 + 0.25 * float(rng.standard_normal()),
+            "reward_std": 0.0 if is_equal else 0.5,
+            "frac_reward_zero_std": float(is_equal),
+        }
+        events.append({"event": "training", "step": step, **report})
+    return [*events, {"event": "run_finished", "status": "finished"}]
+
+
+def test_a_flat_reward_of_few_groups_with_a_spread() -> None:
+    """What could be gained is measured by the groups that have a spread."""
+    found = dict.fromkeys((0.0, 0.25), 0)
+    for gain in found:
+        for seed in range(10):
+            diagnosis = Diagnosis()
+            events = _with_equal_groups(np.random.default_rng(seed), gain)
+            signals = [f.signal for event in events for f in diagnosis.observe(event)]
+            found[gain] += "reward_plateau" in signals
+    assert found[0.0] >= 6
+    assert 0 == found[0.25]
