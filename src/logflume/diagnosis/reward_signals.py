@@ -272,10 +272,11 @@ class RewardWithoutCorrectness(Detector):
 
     - Correctness falls by a seventh, and by more than noise: found at once.
     - Correctness is flat: its gain, including one standard error of independent reports, is less
-      than a tenth of the reward's over 60 steps, and at least 50 reports. The reward has to keep
-      its gain for 50 reports, and correctness must have room: it is below 85 % of its maximum. A
-      rise that begins in the first 80 steps is normal for 300 steps, because the format is learned
-      first, unless correctness had risen before. Up to 400 steps, the limit is a twentieth.
+      than a tenth of the reward's over 60 steps, and at least 30 reports. The reward has to keep
+      its gain for 50 steps, and at least 30 reports, and correctness must have room: it is below
+      85 % of its maximum. A rise that begins in the first 80 steps is normal for 300 steps, because
+      the format is learned first, unless correctness had risen before. Up to 400 steps, the limit
+      is a twentieth.
 
     Args:
         correctness: Texts, one of which the name of the function for correctness contains, in any
@@ -298,8 +299,8 @@ class RewardWithoutCorrectness(Detector):
 
     _LAGS = (3, 5, 10, 20, 40)
     _FLAT_LAG = 6
-    _MIN_FLAT_LAG = 5
     _KEPT_BLOCKS = 5
+    _MIN_BLOCKS = 3
     _GAIN = 0.2
     _FALL = 1 / 7
     _FLAT = 0.1
@@ -357,7 +358,7 @@ class RewardWithoutCorrectness(Detector):
     def _is_flat(self, history: History, metric: str, change: float, gain: float, lag: int) -> bool:
         rewards, correct = history["reward"], history[metric]
         stride = history.stride
-        if lag < max(self._MIN_FLAT_LAG, self._FLAT_LAG / stride):
+        if lag < max(self._MIN_BLOCKS, self._FLAT_LAG / stride):
             return False
         # The first block that is compared counts, however many steps it has.
         is_first_rise = len(rewards.blocks) - lag < max(4, self._FIRST_BLOCKS / stride)
@@ -368,7 +369,8 @@ class RewardWithoutCorrectness(Detector):
         limit = (self._EARLY_FLAT if is_early else self._FLAT) * gain
         if change + correct.error(3, 3) / CORRELATION_FACTOR >= limit:
             return False
-        kept = min(block.level for block in rewards.blocks[-self._KEPT_BLOCKS :])
+        blocks = max(self._MIN_BLOCKS, round(self._KEPT_BLOCKS / stride))
+        kept = min(block.level for block in rewards.blocks[-blocks:])
         if kept < rewards.mean(3, before=lag) + gain / 2:
             return False
         place = position(history, metric)
