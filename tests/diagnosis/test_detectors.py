@@ -620,3 +620,16 @@ def test_a_flat_reward_of_few_groups_with_a_spread() -> None:
             found[gain] += "reward_plateau" in signals
     assert found[0.0] >= 6
     assert 0 == found[0.25]
+
+
+@pytest.mark.parametrize(("reports", "is_found"), [(25, True), (1, False)])
+def test_steps_that_took_longer_early_in_a_run(reports: int, is_found: bool) -> None:
+    """A slow rise is told from larger batches long after it, too."""
+    rng = np.random.default_rng(13)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(100):
+        seconds = (1 + 2 * min(1, max(0, step - 14) / reports)) * math.exp(rng.normal(0, 0.05))
+        report = {"step_time": seconds, "completions/mean_length": 200.0 + step % 3}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ["throughput_decay"] * is_found == [f.signal for f in found]
