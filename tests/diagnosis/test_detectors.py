@@ -622,14 +622,40 @@ def test_a_flat_reward_of_few_groups_with_a_spread() -> None:
     assert 0 == found[0.25]
 
 
-@pytest.mark.parametrize(("reports", "is_found"), [(25, True), (1, False)])
-def test_steps_that_took_longer_early_in_a_run(reports: int, is_found: bool) -> None:
-    """A slow rise is told from larger batches long after it, too."""
-    rng = np.random.default_rng(13)
+@pytest.mark.parametrize(("reports", "least", "most"), [(30, 14, 20), (1, 0, 0)])
+def test_steps_that_took_longer_early_in_a_run(reports: int, least: int, most: int) -> None:
+    """A slow rise is told from a larger batch when noise has hidden both for a while, too."""
+    found = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        diagnosis = Diagnosis()
+        for step in range(100):
+            seconds = (1 + 2 * min(1, max(0, step - 8) / reports)) * math.exp(rng.normal(0, 0.15))
+            report = {"step_time": seconds, "completions/mean_length": 200.0 + step % 3}
+            found += bool(diagnosis.observe({"event": "training", "step": step, **report}))
+    assert least <= found <= most
+
+
+@pytest.mark.parametrize(("samples", "signals"), [(45, ["memory_growth"]), (10, [])])
+def test_memory_that_grows_at_the_end_of_a_short_run(samples: int, signals: list[str]) -> None:
+    """A leak of the last 45 samples is found, and a cache that fills up within ten is none."""
     diagnosis = Diagnosis()
     found = []
-    for step in range(100):
-        seconds = (1 + 2 * min(1, max(0, step - 14) / reports)) * math.exp(rng.normal(0, 0.05))
-        report = {"step_time": seconds, "completions/mean_length": 200.0 + step % 3}
-        found += diagnosis.observe({"event": "training", "step": step, **report})
-    assert ["throughput_decay"] * is_found == [f.signal for f in found]
+    for n in range(100):
+        used = 5e9 * (1 + 2 * min(1, max(0, n - 54) / samples)) * (1 + 1e-5 * (n % 10))
+        found += diagnosis.observe({"event": "system", "process_memory_bytes": used})
+    assert signals == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(("every", "is_found"), [(10, True), (1, False)])
+def test_a_reward_without_correctness_by_steps(every: int, is_found: bool) -> None:
+    """That correctness is flat, 35 reports of ten steps each say, but not of one step each."""
+    rng = np.random.default_rng(14)
+    diagnosis = Diagnosis()
+    found = []
+    for number in range(1, 76):
+        correct, style = 0.3 + 0.01 * float(rng.standard_normal()), 0.6 * (number > 40)
+        report = {"reward": correct + style, "rewards/correctness/mean": correct}
+        report |= {"rewards/style/mean": style}
+        found += diagnosis.observe({"event": "training", "step": number * every, **report})
+    assert ["reward_without_correctness"] * is_found == [f.signal for f in found]

@@ -186,7 +186,7 @@ class MemoryGrowth(Detector):
 
     Over the last 100 samples it grew by `share`, in nine of the last ten blocks, and as fast in the
     second half as in the first. A cache that fills up grows more slowly in the end, and many fill
-    up at the start: in the first 200 samples, it has to grow by four times as much. Over 50
+    up at the start: in the first 200 samples, it has to grow by four times as much. Over 40
     samples, four times as much is required as well, and each block must be higher than the one
     before; the first two blocks of the training are left out.
 
@@ -207,7 +207,7 @@ class MemoryGrowth(Detector):
 
     _SCALES = (1, 2, 4, 8, 16)
     _BLOCKS = 10
-    _FEW_BLOCKS = 5
+    _FEW_BLOCKS = 4
     _EARLY_BLOCKS = 20
     _FIRST_BLOCKS = 2
     _TIMES = 4.0
