@@ -165,8 +165,8 @@ def test_each_metric_has_names(detector: type[Detector]) -> None:
         "rollouts/tool_failures",
     }
     for metric in detector.reads:
-        name = metric.removeprefix("eval/")
-        assert name in METRIC_NAMES or name in computed or name.startswith("machine/")
+        name = metric.removeprefix("eval/").removesuffix("/")
+        assert name in METRIC_NAMES or name in computed or metric.startswith("machine/")
 
 
 def test_names_are_unambiguous() -> None:
@@ -659,3 +659,31 @@ def test_a_reward_without_correctness_by_steps(every: int, is_found: bool) -> No
         report |= {"rewards/style/mean": style}
         found += diagnosis.observe({"event": "training", "step": number * every, **report})
     assert ["reward_without_correctness"] * is_found == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["val-core/{}/acc/mean@4", "val-core/{}/reward/mean@1", "eval/eval_{}_pass1", "eval/{}/avg@8"],
+)
+def test_one_of_several_data_sets_is_forgotten(name: str) -> None:
+    """Each data set is compared with its own best evaluations, whatever the others do."""
+    rng = np.random.default_rng(15)
+    for lost in (0.0, 0.4):
+        diagnosis = Diagnosis()
+        found = []
+        for step in range(1, 301):
+            report = {"reward": 0.4 + step / 600 + 0.02 * float(rng.standard_normal())}
+            if not step % 15:
+                late = min(1, max(0, step - 120) / 90)
+                levels = {
+                    "math": 0.4 + step / 600,
+                    "code": 0.4 + step / 600,
+                    "law": 0.6 - lost * late,
+                }
+                report |= {
+                    name.format(task): level + 0.02 * float(rng.standard_normal())
+                    for task, level in levels.items()
+                }
+            found += diagnosis.observe({"event": "training", "step": step, **report})
+        assert ["evaluation_falling"] * bool(lost) == [f.signal for f in found]
+        assert all("law" in f.evidence.message for f in found)

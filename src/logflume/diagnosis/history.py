@@ -6,7 +6,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from logflume.diagnosis.series import Series
 from logflume.events.metric_names import find_metric
@@ -26,11 +26,12 @@ _SHARES = frozenset({"frac_all_correct", "frac_none_correct", "repetition"})
 
 _EVALUATED = frozenset({"reward", "loss", "accuracy"})
 
-_SCORE = re.compile(
-    r"val-core/.+/(?:(?P<reward>reward)|\w+)/mean@\d+"  # verl: val-core/<data>/<score>/mean@<n>
-    r"|(?:eval/)?eval_.+_pass1"  # OpenRLHF: eval/eval_<data>_pass1
-    r"|eval/.+/(?:avg|mean)@\d+"  # prime-rl: eval/<environment>/avg@<n>
-    r"|validation/accuracy"  # NeMo-RL
+_SCORES = (
+    # verl: val-core/<data>/<score>/mean@<n>
+    re.compile(r"val-core/(?P<data>.+)/(?:(?P<reward>reward)|\w+)/mean@\d+"),
+    re.compile(r"(?:eval/)?eval_(?P<data>.+)_pass1"),  # OpenRLHF: eval/eval_<data>_pass1
+    re.compile(r"eval/(?P<data>.+)/(?:avg|mean)@\d+"),  # prime-rl: eval/<environment>/avg@<n>
+    re.compile(r"validation/accuracy"),  # NeMo-RL
 )
 """The mean scores of evaluations, which have names of data sets in them."""
 
@@ -55,6 +56,10 @@ _MACHINE_NAMES = frozenset(
 
 SECONDS_PER_TOKEN = "seconds_per_token"
 """Derived: the duration of a step divided by the tokens that it processed."""
+
+
+_Found: TypeAlias = list[tuple[str, int]]
+"""The metrics that have a name, each with the preference of the name."""
 
 
 class _Plan(NamedTuple):
@@ -162,7 +167,7 @@ class History:
 
         Events of different types and the same step are one report.
         """
-        plan = self._plan(event, "report", find_metric)
+        plan = self._plan(event, "report", _report_metric)
         if not plan.fields:
             return plan.metrics
         self._begin(event)
@@ -240,8 +245,7 @@ class History:
     def _make_plan(self, names: Iterable[str], find: Any) -> _Plan:
         chosen: dict[str, tuple[int, str]] = {}
         for name in names:
-            if (found := find(name)) is not None:
-                metric, preference = found
+            for metric, preference in find(name):
                 if metric not in chosen or preference < chosen[metric][0]:
                     chosen[metric] = (preference, name)
         fields = []
@@ -295,29 +299,34 @@ class History:
             self._append(SECONDS_PER_TOKEN, seconds / tokens)
 
 
-def _share_metric(name: str) -> tuple[str, int] | None:
-    found = find_metric(name)
-    return found if found is not None and found[0] in _SHARES else None
+def _report_metric(name: str) -> _Found:
+    return [found] if (found := find_metric(name)) is not None else []
 
 
-def _evaluation_metric(name: str) -> tuple[str, int] | None:
-    if (scored := _SCORE.fullmatch(name)) is not None:
-        return ("eval/reward" if scored["reward"] else "eval/accuracy", _LEAST_PREFERRED)
-    found = find_metric(name.removeprefix("eval_").removeprefix("eval/").removeprefix("val/"))
-    if found is None or found[0] not in _EVALUATED:
-        return None
-    return f"eval/{found[0]}", found[1]
+def _share_metric(name: str) -> _Found:
+    return [found for found in _report_metric(name) if found[0] in _SHARES]
 
 
-def _prefixed_evaluation_metric(name: str) -> tuple[str, int] | None:
-    return _evaluation_metric(name) if name.startswith(_EVALUATION_PREFIXES) else None
+def _evaluation_metric(name: str) -> _Found:
+    scored = next((match for score in _SCORES if (match := score.fullmatch(name))), None)
+    if scored is not None:
+        groups = scored.groupdict()
+        metric = "eval/reward" if groups.get("reward") else "eval/accuracy"
+        names = [metric, f"{metric}/{groups['data']}"] if groups.get("data") else [metric]
+        return [(one, _LEAST_PREFERRED) for one in names]
+    found = _report_metric(name.removeprefix("eval_").removeprefix("eval/").removeprefix("val/"))
+    return [(f"eval/{metric}", order) for metric, order in found if metric in _EVALUATED]
 
 
-def _machine_metric(name: str) -> tuple[str, int] | None:
+def _prefixed_evaluation_metric(name: str) -> _Found:
+    return _evaluation_metric(name) if name.startswith(_EVALUATION_PREFIXES) else []
+
+
+def _machine_metric(name: str) -> _Found:
     is_machine = name in _MACHINE_NAMES or (
         name.startswith(_MACHINE_PREFIXES) and name.endswith(_MACHINE_SUFFIXES)
     )
-    return (f"machine/{name}", 0) if is_machine else None
+    return [(f"machine/{name}", 0)] if is_machine else []
 
 
 _EMPTY = Series()
