@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from logflume.diagnosis.detectors import DETECTORS
+from logflume.diagnosis.resume import RewardRescaled
 from logflume.diagnosis.slow_rank import SlowRank
 
 PAGE = Path(__file__).parents[2] / "docs" / "diagnosis.md"
@@ -13,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "diagnosis.md"
 
 def table() -> str:
     """Return the table of the page, as Markdown."""
-    signals: list[Any] = [*DETECTORS, SlowRank]
+    signals: list[Any] = [*DETECTORS, SlowRank, RewardRescaled]
     rows = ["| signal | means | likely cause | what to try |", "|---|---|---|---|"]
     rows += [
         f"| `{one.signal}` | {one.meaning} | {one.cause} | {one.try_next} |" for one in signals
