@@ -687,3 +687,19 @@ def test_one_of_several_data_sets_is_forgotten(name: str) -> None:
             found += diagnosis.observe({"event": "training", "step": step, **report})
         assert ["evaluation_falling"] * bool(lost) == [f.signal for f in found]
         assert all("law" in f.evidence.message for f in found)
+
+
+@pytest.mark.parametrize(("share", "signals"), [(0.85, ["groups_too_hard"]), (0.4, [])])
+def test_groups_without_signal_by_their_spread(share: float, signals: list[str]) -> None:
+    """Where the share of groups without a spread isn't reported, reports without any tell."""
+    rng = np.random.default_rng(16)
+    diagnosis = Diagnosis()
+    events: list[dict[str, Any]] = []
+    for step in range(100):
+        is_equal = rng.random() < share
+        report = {"reward": 0.0, "reward_std": 0.0}
+        if not is_equal:
+            report = {"reward": 0.125 * (1 + step % 2 + step // 50), "reward_std": 0.3}
+        events.append({"event": "training", "step": step, **report})
+    events.append({"event": "run_finished", "status": "finished"})
+    assert signals == [f.signal for event in events for f in diagnosis.observe(event)]

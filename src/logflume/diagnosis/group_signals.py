@@ -29,12 +29,13 @@ _TOO_HARD = "groups_too_hard"
 class GroupsWithoutSignal(Detector):
     """In most groups, all completions have the same reward, so nothing is learned from them.
 
-    The mean share of such groups over 10, 20 or 30 reports is at least `share`, and has risen by a
-    quarter from its lowest block; or it has been that high from the start for 350 steps, or nearly
-    1 for 150, and at least 80 reports. At the end of the training, 80 reports are enough: its
-    learning rate has decayed to a tenth, 90 % of its steps are made, or the run is finished. Of
+    The mean share of such groups over 10, 20, 30 or 50 reports is at least `share`, and has risen
+    by a quarter from its lowest block; or it has been that high from the start for 350 steps, or
+    nearly 1 for 150, and at least 80 reports. At the end of the training, 80 reports are enough:
+    its learning rate has decayed to a tenth, 90 % of its steps are made, or the run is finished. Of
     reports with few groups the mean is uncertain: it has to exceed `share` less 0.05 by four
-    standard errors. More correct answers (without a function for correctness, more reward) than
+    standard errors. Where the share isn't reported, it is at least that of the reports whose mean
+    spread is zero. More correct answers (without a function for correctness, more reward) than
     before the rise excuse it, unless the groups are too easy; so do more than at the start, or 100
     reports before, where there was no rise: sparse rewards begin like this. That they are too easy
     is information: a training that has solved its problems ends like this.
@@ -59,7 +60,7 @@ class GroupsWithoutSignal(Detector):
     )
     literature = "Yu et al. 2025, DAPO (dynamic sampling), arXiv:2503.14476"
 
-    _REPORTS = (10, 20, 30)
+    _REPORTS = (10, 20, 30, 50)
     _GAIN = 0.05
     _RECENT_BLOCKS = 10
     _ERRORS = 4.0

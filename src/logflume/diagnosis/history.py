@@ -62,16 +62,21 @@ _Found: TypeAlias = list[tuple[str, int]]
 """The metrics that have a name, each with the preference of the name."""
 
 
+_SPREAD, _EQUAL = "reward_std", "frac_reward_zero_std"
+
+
 class _Plan(NamedTuple):
     """What to read from events with a certain set of fields.
 
     Attributes:
         fields: The fields, with our names of their metrics and the series.
-        metrics: The same names.
+        metrics: The same names, and those of what is derived.
+        lacks_equal: Whether there is a spread of groups, but not the share of those without any.
     """
 
     fields: tuple[tuple[str, str, Series], ...]
     metrics: frozenset[str]
+    lacks_equal: bool
 
 
 class History:
@@ -175,6 +180,8 @@ class History:
         self._read(event, plan)
         if "step_time" in plan.metrics:
             self._derive_seconds_per_token()
+        if plan.lacks_equal:  # where all groups of a report have none, it is 1, else 0 at least
+            self._append(_EQUAL, float(self[_SPREAD].last == 0.0))
         return plan.metrics
 
     def _count_report(self, event_type: Any) -> None:
@@ -253,7 +260,10 @@ class History:
             if self._accepts(metric):
                 self._names.setdefault(metric, name)
                 fields.append((name, metric, self._series.setdefault(metric, Series())))
-        return _Plan(tuple(fields), frozenset(metric for _, metric, _ in fields))
+        metrics = frozenset(metric for _, metric, _ in fields)
+        if lacks_equal := _SPREAD in metrics and _EQUAL not in metrics:
+            metrics |= {_EQUAL}
+        return _Plan(tuple(fields), metrics, lacks_equal)
 
     def _accepts(self, metric: str) -> bool:
         """Whether there is room for a metric: a program may report ten thousand of them."""
