@@ -105,9 +105,10 @@ def clip_saturation(columns: Columns, drift: Curve) -> None:
 
 
 def importance_ratio_off(columns: Columns, drift: Curve) -> None:
-    """The mean importance ratio moves to 1.6 or to 0.6."""
+    """The mean importance ratio moves to 1.6 or to 0.6, and log probabilities of tokens with it."""
     shift = float(columns.rng.choice([0.6, -0.4]))
     columns.metrics["sampling/importance_sampling_ratio/mean"] += shift * drift
+    columns.metrics["sampling/sampling_logp_difference/mean"] += 0.1 * drift
 
 
 def groups_too_hard(columns: Columns, drift: Curve) -> None:

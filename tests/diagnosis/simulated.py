@@ -191,7 +191,7 @@ def _report(
         "reward_std": setting.scale * float(np.mean(within)) * scales.get("spread", 1.0) + 1e-4,
         "frac_reward_zero_std": float(np.mean(within == 0)),
         "rewards/accuracy/mean": setting.offset + setting.scale * accuracy,
-        "rewards/accuracy/std": setting.scale * float(np.std(correct)) + 1e-3,
+        "rewards/accuracy/std": setting.scale * math.sqrt(accuracy * (1 - accuracy)) + 1e-3,
         "rewards/format/mean": 0.2 * formatted * scales.get("format", 1.0),
         "rewards/format/std": 0.2 * math.sqrt(formatted * (1 - formatted)) + 1e-4,
         "entropy": noisy(setting.entropy * decay) * scales.get("entropy", 1.0)

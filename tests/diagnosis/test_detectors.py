@@ -171,8 +171,8 @@ def test_each_metric_has_names(detector: type[Detector]) -> None:
     """A detector reads metrics of the table of names, or what is computed for it."""
     computed = measures_of_a_batch()
     for metric in detector.reads:
-        name = metric.removeprefix("eval/")
-        assert name in METRIC_NAMES or name in computed or name.startswith("machine/")
+        name = metric.removeprefix("eval/").removesuffix("/")
+        assert name in METRIC_NAMES or name in computed or metric.startswith("machine/")
 
 
 def test_names_are_unambiguous() -> None:
@@ -456,13 +456,15 @@ def _reported(metric: str, value: Callable[[int], float]) -> list[dict[str, Any]
         (_reported("critic/vf_explained_var", lambda step: -0.8 + step / 240), []),
         (_reported("critic/vf_explained_var", lambda _step: 0.0), []),
         (_reported("kl", lambda _step: 3.5), ["kl_runaway"]),
+        (_reported("kl", lambda step: 2.7 * min(1, step / 60)), ["kl_runaway"]),
+        (_reported("kl", lambda step: 1.5 * min(1, step / 60)), []),
         (_reported("kl", lambda step: 0.3 + step / 600), []),
     ],
 )
-def test_what_is_bad_from_the_first_report_on(
+def test_what_is_bad_whatever_it_was_before(
     events: list[dict[str, Any]], signals: list[str]
 ) -> None:
-    """What never was good has no level before to compare with, and is named as well."""
+    """What never was good, or became bad slowly, is named by its level."""
     diagnosis = Diagnosis()
     assert signals == [f.signal for event in events for f in diagnosis.observe(event)]
 
@@ -515,3 +517,195 @@ def test_noisy_evaluations_of_rare_rewards() -> None:
                 events.append({"event": "evaluation", "step": step, "eval_reward": reward})
             found += [f.signal for event in events for f in diagnosis.observe(event)]
     assert "evaluation_gap" not in found
+
+
+def _always(metric: str, value: float, reports: int, every: int) -> list[dict[str, Any]]:
+    """Return reports, one every some steps, in which a metric has a level from the start."""
+    rng = np.random.default_rng(9)
+    return [
+        {
+            "event": "training",
+            "step": number * every,
+            "reward": 0.3 + number / 200 + 0.02 * float(rng.standard_normal()),
+            metric: value + 0.01 * float(rng.standard_normal()),
+        }
+        for number in range(1, reports + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "signal"),
+    [
+        ("completions/clipped_ratio", "truncation"),
+        ("clip_ratio/region_mean", "clip_saturation"),
+        ("tools/failure_frequency", "tool_failures"),
+        ("quality/repetition/mean", "repetition"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("reports", "every", "is_finished", "is_found"),
+    [
+        (59, 1, False, False),
+        (60, 1, False, True),
+        (19, 10, True, False),
+        (20, 10, False, True),
+        (20, 1, True, True),
+        (40, 1, False, False),
+    ],
+)
+def test_a_level_that_is_too_high_from_the_start(
+    metric: str, signal: str, reports: int, every: int, is_finished: bool, is_found: bool
+) -> None:
+    """Sixty steps are enough, however many reports they are, and fewer at the end of a run."""
+    events = _always(metric, 0.9, reports, every)
+    if is_finished:
+        events.append({"event": "run_finished", "status": "finished"})
+    diagnosis = Diagnosis()
+    found = [f.signal for event in events for f in diagnosis.observe(event)]
+    assert [signal] * is_found == found
+
+
+@pytest.mark.parametrize("decimals", [3, 4, 8])
+@pytest.mark.parametrize("first_zero", [0, 30])
+def test_a_learning_rate_that_a_console_has_rounded(decimals: int, first_zero: int) -> None:
+    """A rate that is printed as zero, as every small number is, is not taken for zero."""
+    rng = np.random.default_rng(10)
+    found = []
+    diagnosis = Diagnosis()
+    for step in range(80):
+        report = {"reward": 0.3 + step / 200, "grad_norm": 0.5 * math.exp(rng.normal(0, 0.1))}
+        report = {name: round(value, decimals) for name, value in report.items()}
+        rate = {"learning_rate": 0.0 if step >= first_zero else 1e-3}
+        found += diagnosis.observe({"event": "training", "step": step, **report, **rate})
+    assert ["learning_rate_zero"] * (decimals > 4) == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(
+    ("difference", "is_found"),
+    [(lambda _step: 0.01, False), (lambda step: 0.01 + 0.01 * (step > 60), True), (None, True)],
+)
+def test_a_ratio_of_whole_sequences(
+    difference: Callable[[int], float] | None, is_found: bool
+) -> None:
+    """A ratio that only shrinks because completions become longer says nothing of the sampler."""
+    rng = np.random.default_rng(11)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(120):
+        tokens = 200 if step < 60 else 1_200
+        noise = math.exp(0.05 * rng.standard_normal())
+        report = {"sampling/importance_sampling_ratio/mean": noise * math.exp(-tokens / 3_000)}
+        if difference is not None:
+            report["sampling/sampling_logp_difference/mean"] = noise * difference(step)
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ["importance_ratio_off"] * is_found == [f.signal for f in found]
+
+
+def _with_equal_groups(rng: np.random.Generator, gain: float) -> list[dict[str, Any]]:
+    """Return the reports of a finished run of single groups, 60 % of which have no spread."""
+    events: list[dict[str, Any]] = []
+    for step in range(600):
+        is_equal = rng.random() < 0.6
+        report = {
+            "reward": 0.45 + gain * step / 600 + 0.25 * float(rng.standard_normal()),
+            "reward_std": 0.0 if is_equal else 0.5,
+            "frac_reward_zero_std": float(is_equal),
+        }
+        events.append({"event": "training", "step": step, **report})
+    return [*events, {"event": "run_finished", "status": "finished"}]
+
+
+def test_a_flat_reward_of_few_groups_with_a_spread() -> None:
+    """What could be gained is measured by the groups that have a spread."""
+    found = dict.fromkeys((0.0, 0.25), 0)
+    for gain in found:
+        for seed in range(10):
+            diagnosis = Diagnosis()
+            events = _with_equal_groups(np.random.default_rng(seed), gain)
+            signals = [f.signal for event in events for f in diagnosis.observe(event)]
+            found[gain] += "reward_plateau" in signals
+    assert found[0.0] >= 6
+    assert 0 == found[0.25]
+
+
+@pytest.mark.parametrize(("reports", "least", "most"), [(30, 14, 20), (1, 0, 0)])
+def test_steps_that_took_longer_early_in_a_run(reports: int, least: int, most: int) -> None:
+    """A slow rise is told from a larger batch when noise has hidden both for a while, too."""
+    found = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        diagnosis = Diagnosis()
+        for step in range(100):
+            seconds = (1 + 2 * min(1, max(0, step - 8) / reports)) * math.exp(rng.normal(0, 0.15))
+            report = {"step_time": seconds, "completions/mean_length": 200.0 + step % 3}
+            found += bool(diagnosis.observe({"event": "training", "step": step, **report}))
+    assert least <= found <= most
+
+
+@pytest.mark.parametrize(("samples", "signals"), [(45, ["memory_growth"]), (10, [])])
+def test_memory_that_grows_at_the_end_of_a_short_run(samples: int, signals: list[str]) -> None:
+    """A leak of the last 45 samples is found, and a cache that fills up within ten is none."""
+    diagnosis = Diagnosis()
+    found = []
+    for n in range(100):
+        used = 5e9 * (1 + 2 * min(1, max(0, n - 54) / samples)) * (1 + 1e-5 * (n % 10))
+        found += diagnosis.observe({"event": "system", "process_memory_bytes": used})
+    assert signals == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(("every", "is_found"), [(10, True), (1, False)])
+def test_a_reward_without_correctness_by_steps(every: int, is_found: bool) -> None:
+    """That correctness is flat, 35 reports of ten steps each say, but not of one step each."""
+    rng = np.random.default_rng(14)
+    diagnosis = Diagnosis()
+    found = []
+    for number in range(1, 76):
+        correct, style = 0.3 + 0.01 * float(rng.standard_normal()), 0.6 * (number > 40)
+        report = {"reward": correct + style, "rewards/correctness/mean": correct}
+        report |= {"rewards/style/mean": style}
+        found += diagnosis.observe({"event": "training", "step": number * every, **report})
+    assert ["reward_without_correctness"] * is_found == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["val-core/{}/acc/mean@4", "val-core/{}/reward/mean@1", "eval/eval_{}_pass1", "eval/{}/avg@8"],
+)
+def test_one_of_several_data_sets_is_forgotten(name: str) -> None:
+    """Each data set is compared with its own best evaluations, whatever the others do."""
+    rng = np.random.default_rng(15)
+    for lost in (0.0, 0.4):
+        diagnosis = Diagnosis()
+        found = []
+        for step in range(1, 301):
+            report = {"reward": 0.4 + step / 600 + 0.02 * float(rng.standard_normal())}
+            if not step % 15:
+                late = min(1, max(0, step - 120) / 90)
+                levels = {
+                    "math": 0.4 + step / 600,
+                    "code": 0.4 + step / 600,
+                    "law": 0.6 - lost * late,
+                }
+                report |= {
+                    name.format(task): level + 0.02 * float(rng.standard_normal())
+                    for task, level in levels.items()
+                }
+            found += diagnosis.observe({"event": "training", "step": step, **report})
+        assert ["evaluation_falling"] * bool(lost) == [f.signal for f in found]
+        assert all("law" in f.evidence.message for f in found)
+
+
+@pytest.mark.parametrize(("share", "signals"), [(0.85, ["groups_too_hard"]), (0.4, [])])
+def test_groups_without_signal_by_their_spread(share: float, signals: list[str]) -> None:
+    """Where the share of groups without a spread isn't reported, reports without any tell."""
+    rng = np.random.default_rng(16)
+    diagnosis = Diagnosis()
+    events: list[dict[str, Any]] = []
+    for step in range(100):
+        is_equal = rng.random() < share
+        report = {"reward": 0.0, "reward_std": 0.0}
+        if not is_equal:
+            report = {"reward": 0.125 * (1 + step % 2 + step // 50), "reward_std": 0.3}
+        events.append({"event": "training", "step": step, **report})
+    events.append({"event": "run_finished", "status": "finished"})
+    assert signals == [f.signal for event in events for f in diagnosis.observe(event)]

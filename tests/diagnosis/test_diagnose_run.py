@@ -145,6 +145,35 @@ def test_a_reward_that_is_lost_at_a_resume(
     assert all("when the training was resumed" in f.finding.evidence.message for f in findings)
 
 
+@pytest.mark.parametrize(
+    ("reports", "spread", "found"),
+    [
+        (100, 1.2, [(1, "reward_rescaled")]),
+        (100, 0.4, []),  # the completions of a group differ as they did before
+        (20, 1.2, []),  # a policy that has just begun may learn as fast
+    ],
+)
+def test_a_reward_that_is_rescaled_at_a_resume(
+    reports: int, spread: float, found: list[tuple[int, str]], tmp_path: Path
+) -> None:
+    """A reward that is three times as large since the resume has another scale."""
+    for begin, count, scale, std in ((0, reports, 1, 0.4), (reports, 40, 3, spread)):
+        folder = record(
+            tmp_path,
+            (
+                {
+                    "event": "training",
+                    "step": begin + n,
+                    "reward": scale * (0.3 + (begin + n) / 300 + 0.02 * math.sin(7 * n)),
+                    "reward_std": std + 0.02 * math.sin(5 * n),
+                }
+                for n in range(count)
+            ),
+        )
+    findings = diagnose_run(folder).findings
+    assert found == [(one.attempt, one.finding.signal) for one in findings]
+
+
 def test_a_slow_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rank that takes longer before the others wait for it is a finding over ranks."""
     for rank in range(3):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from logflume.diagnosis.error_rate import critical_value
+from logflume.diagnosis.error_rate import PROBABILITY, chance_of_run, critical_value
 from logflume.diagnosis.series import Series, median
 from tests.diagnosis.curves import Curve, heavy_tailed, noise
 from tests.length import examples
@@ -20,6 +22,24 @@ def test_quantiles_of_student(freedom: int, expected: float) -> None:
 def test_several_conditions_share_the_probability() -> None:
     """Two independent changes have to be significant at the square root of the probability."""
     assert 3.0 < critical_value(40, conditions=2) < critical_value(40)
+
+
+@pytest.mark.parametrize(("length", "earlier"), [(10, 5), (10, 30), (25, 10)])
+def test_a_run_of_values_of_a_new_kind(length: int, earlier: int) -> None:
+    """Without earlier values of its kind, each order of all values is as probable as another."""
+    orders = math.comb(earlier + length + 1, length)
+    assert 1 / orders == pytest.approx(chance_of_run(length, earlier, 0))
+
+
+def test_runs_are_as_rare_as_their_probability_says() -> None:
+    """Of values of two kinds, hardly any run of ten is less probable than a false alarm."""
+    rng = np.random.default_rng(3)
+    shares = rng.random(20_000)
+    earlier = rng.binomial(40, shares)
+    is_run = rng.random(20_000) < shares**10
+    chances = [chance_of_run(10, 40, int(of_kind)) for of_kind in earlier[is_run]]
+    assert sum(chance < 1e-3 for chance in chances) <= 2 * 1e-3 * 20_000
+    assert min(chances) > PROBABILITY
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.3, 0.6])

@@ -111,19 +111,28 @@ def risen(series: Series, *, level: float, rise: float, reports: int) -> Change 
     return Change(bottom.level, value)
 
 
-_FROM_START_BLOCKS = 6
+_FROM_START_STEPS = 60
 _FROM_START_REPORTS = 20
 
 
-def high_from_start(series: Series, level: float) -> Change | None:
-    """Return the levels at the start and now if they have been high for 60 reports, else None.
+def high_from_start(history: History, metric: str, level: float) -> Change | None:
+    """Return the levels at the start and now if a metric has been high from the start, else None.
+
+    It has to be high for 60 steps and at least 20 reports; at the end of the training, 20 reports
+    are enough.
 
     Args:
-        series: The metric.
+        history: The metrics.
+        metric: The metric.
         level: The minimum of the median of the last 20 reports, which must also not be lower than
             the first block by more than noise.
     """
-    if len(series.blocks) < _FROM_START_BLOCKS or series.last < level:
+    series = history[metric]
+    if series.count < _FROM_START_REPORTS or series.last < level:
+        return None
+    # Of completions there may be a batch for each step, of which not each is a report.
+    steps = max(series.count, history.reports * history.stride)
+    if steps < _FROM_START_STEPS and not history.is_ending:
         return None
     value, start = series.level(_FROM_START_REPORTS), series.blocks[0].level
     is_high = value >= level and start >= level and value >= start - 2 * series.noise

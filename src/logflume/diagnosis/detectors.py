@@ -35,8 +35,8 @@ from logflume.diagnosis.policy_signals import (
     ImportanceRatioOff,
     KlRunaway,
 )
+from logflume.diagnosis.reward_collapse import RewardCollapse
 from logflume.diagnosis.reward_signals import (
-    RewardCollapse,
     RewardPlateau,
     RewardWithoutCorrectness,
     RewardWithTruncation,

@@ -13,7 +13,7 @@ from logflume.diagnosis.detectors import SIGNALS
 from logflume.diagnosis.finding import SEVERITIES, Evidence, Finding
 from logflume.diagnosis.history import History
 from logflume.diagnosis.options import read_options
-from logflume.diagnosis.resume import RESUME_BLOCKS, find_loss
+from logflume.diagnosis.resume import RESUME_BLOCKS, RewardRescaled, find_change
 from logflume.diagnosis.slow_rank import SlowRank
 from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis
 from logflume.exceptions import RunError
@@ -23,6 +23,9 @@ from logflume.query.open_run import Run
 from logflume.runs.files import Writer, find_writers
 
 __all__ = ["RecordedFinding", "RunDiagnosis", "diagnose_run", "open_findings"]
+
+_OURS = SIGNALS | {SlowRank.signal, RewardRescaled.signal}
+"""All signals that are raised here. An alert with another signal was logged by the user."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ class _Watcher:
             self._attempt = event["attempt"]
             self._diagnosis = Diagnosis(options, self._note)
         before = self._diagnosis.reports
-        found = self._diagnosis.observe(event) + self._lost_at_resume()
+        found = self._diagnosis.observe(event) + self._changed_at_resume()
         self.reports += max(0, self._diagnosis.reports - before)
         writer = self._writer
         for finding in found:
@@ -175,7 +178,7 @@ class _Watcher:
         over.
         """
         finding = _read_alert(alert)
-        if finding is None or finding.signal in SIGNALS or finding.signal == SlowRank.signal:
+        if finding is None or finding.signal in _OURS:
             return
         if finding.over_since is not None:
             self._close(finding, alert["attempt"])
@@ -188,13 +191,13 @@ class _Watcher:
             where = alert["attempt"], self._writer.rank, self._writer.process
             self.findings.append(RecordedFinding(finding, *where))
 
-    def _lost_at_resume(self) -> list[Finding]:
+    def _changed_at_resume(self) -> list[Finding]:
         """Compare the attempt with the one before, once its first blocks are complete."""
         history = self._diagnosis.history
         if self._before is None or len(history["reward"].blocks) < RESUME_BLOCKS:
             return []
         before, self._before = self._before, None
-        found = find_loss(before, history)
+        found = find_change(before, history)
         return [] if found is None else [found]
 
     def _close(self, over: Finding, attempt: int) -> None:

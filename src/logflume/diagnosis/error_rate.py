@@ -23,7 +23,14 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-__all__ = ["BLOCK_REPORTS", "CORRELATION_FACTOR", "FALSE_ALARMS_PER_RUN", "critical_value"]
+__all__ = [
+    "BLOCK_REPORTS",
+    "CORRELATION_FACTOR",
+    "FALSE_ALARMS_PER_RUN",
+    "PROBABILITY",
+    "chance_of_run",
+    "critical_value",
+]
 
 FALSE_ALARMS_PER_RUN = 0.01
 """Wanted number of false alarms in a healthy run of 1,000 reports, of all detectors together."""
@@ -33,6 +40,9 @@ BLOCK_REPORTS = 10
 
 _TESTS_PER_RUN = 40 * 1_000 // BLOCK_REPORTS
 _MAX_FREEDOM = 200
+
+PROBABILITY = FALSE_ALARMS_PER_RUN / _TESTS_PER_RUN
+"""Wanted probability that one test raises a false alarm."""
 
 CORRELATION_FACTOR = 2.0
 """How much the standard error of a mean may be larger than without correlation: AR(1), 0.6."""
@@ -50,7 +60,7 @@ def critical_value(freedom: int, conditions: int = 1) -> float:
     (8.8, 4.7)
     """
     freedom = min(max(freedom, 1), _MAX_FREEDOM)
-    probability = (FALSE_ALARMS_PER_RUN / _TESTS_PER_RUN) ** (1 / conditions)
+    probability = PROBABILITY ** (1 / conditions)
     low, high = 0.0, 1e6
     for _ in range(45):
         middle = (low + high) / 2
@@ -59,6 +69,24 @@ def critical_value(freedom: int, conditions: int = 1) -> float:
         else:
             high = middle
     return high
+
+
+def chance_of_run(length: int, earlier: int, of_kind: int) -> float:
+    """Return the probability that a run of successive values of one kind is chance.
+
+    Laplace's rule of succession, value by value: it holds for few earlier values as well, and needs
+    no distribution of them.
+
+    Args:
+        length: Number of values in the run.
+        earlier: Number of values before it.
+        of_kind: Number of those that are of the same kind.
+
+    >>> f"{chance_of_run(10, 12, 0):.0e}", f"{chance_of_run(10, 40, 20):.0e}"
+    ('9e-07', '2e-03')
+    """
+    kinds = ((of_kind + 1 + index) / (earlier + 2 + index) for index in range(length))
+    return math.prod(kinds)
 
 
 def _tail(value: float, freedom: int) -> float:

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import stdev
 
 from logflume.diagnosis.detector import Detector, state
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
@@ -54,15 +55,16 @@ class EvaluationFalling(Detector):
 
     The mean of the last three evaluations is compared with the best three. The difference has to
     exceed `share` of the best (a tenth of the loss, if that is what is evaluated), and to exceed
-    noise, which is estimated from the differences of successive evaluations.
+    noise, which is estimated from the differences of successive evaluations. If several data sets
+    are evaluated, each one is compared: one task can be forgotten while the others are learned.
 
     Args:
         share: The fall of the reward, as a share of the best.
     """
 
     signal = "evaluation_falling"
-    reads = ("eval/reward", "eval/accuracy", "eval/loss")
-    triggers = 3
+    reads = ("eval/reward", "eval/accuracy", "eval/loss", "eval/reward/", "eval/accuracy/")
+    triggers = 5
     each_report = True
     meaning = "Evaluations become worse while the training becomes better: overfitting."
     cause = "The policy memorizes the problems, or exploits a reward that evaluations don't share."
@@ -78,12 +80,20 @@ class EvaluationFalling(Detector):
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last three evaluations with the best three."""
         found = None
-        for metric in self.reads:
+        for metric in self._metrics(history):
             share = self._LOSS_SHARE if metric == "eval/loss" else self.share
             trained = _trained(history, metric, is_same_scale=False)
             if self._points[metric].add(history[metric], history[trained]) and found is None:
                 found = self._compare(history, metric, share)
         return found
+
+    def _metrics(self, history: History) -> list[str]:
+        """Return what to compare: several data sets replace the first one of them."""
+        data_sets = [name for prefix in self.reads[3:] for name in history.metrics(prefix)]
+        if len(data_sets) < 2:
+            return list(self.reads[:3])
+        names = {history.name(metric) for metric in data_sets}
+        return [one for one in self.reads[:3] if history.name(one) not in names] + data_sets
 
     def _compare(self, history: History, metric: str, share: float) -> Evidence | None:
         points = self._points[metric]
@@ -94,7 +104,11 @@ class EvaluationFalling(Detector):
         trained_before = points.trained[best + _MEAN_OF - 1]
         self._levels[_name_of(history, metric)] = sign * value
         limit = before - share * _scale(history, metric, before)
-        if value >= limit or not _is_significant(points.evaluated, before - value):
+        # The more data sets there are, the more of them seem to have little noise.
+        is_robust = metric in self.reads
+        if value >= limit or not _is_significant(
+            points.evaluated, before - value, is_robust=is_robust
+        ):
             return None
         if sign * (points.trained[-1] - trained_before) < -0.02 * abs(trained_before):
             return None
@@ -227,15 +241,20 @@ def _means(values: Sequence[float]) -> list[float]:
     ]
 
 
-def _is_significant(values: Sequence[float], change: float, conditions: int = 1) -> bool:
+def _is_significant(
+    values: Sequence[float], change: float, conditions: int = 1, *, is_robust: bool = True
+) -> bool:
     """Whether a change of means of three values exceeds the noise of the values around a drift.
 
     Args:
         values: The values, in order.
         change: The change.
         conditions: Number of conditions that have to be met at once.
+        is_robust: Whether single large changes are no noise.
     """
     noise = _noise(values)
+    if not is_robust:
+        noise = max(noise, stdev(b - a for a, b in pairwise(values)) / math.sqrt(2))
     return change > critical_value(len(values), conditions) * noise * math.sqrt(2 / _MEAN_OF)
 
 

@@ -29,16 +29,18 @@ _TOO_HARD = "groups_too_hard"
 class GroupsWithoutSignal(Detector):
     """In most groups, all completions have the same reward, so nothing is learned from them.
 
-    The mean share of such groups over 10, 20 or 30 reports is at least `share`, and has risen by a
-    quarter from its lowest block; or it has been that high from the start for 350 steps (for 150
-    steps if it was nearly 1), and at least 80 reports. At the end of the training, 80 reports are
-    enough: the learning rate has decayed to a tenth, 90 % of the steps are made, or the run is
+    The mean share of such groups over 10, 20, 30 or 50 reports is at least `share`, and has risen
+    by a quarter from its lowest block; or it has been that high from the start for 350 steps (for
+    150 steps if it was nearly 1), and at least 80 reports. At the end of the training, 80 reports
+    are enough: the learning rate has decayed to a tenth, 90 % of the steps are made, or the run is
     finished. The mean of reports with few groups is uncertain, so it has to exceed `share` less
-    0.05 by four standard errors. Unless the groups are too easy, a gain excuses the high share:
-    more correct answers (or more reward, without a function for correctness) than before the rise;
-    without a rise, more than at the start or 100 reports before, because sparse rewards begin like
-    this. Groups that are too easy have the severity `info`, because a training that has solved its
-    problems ends like this.
+    0.05 by four standard errors. If the share isn't reported, it is at least the share of the
+    reports whose mean spread is zero.
+
+    Unless the groups are too easy, a gain excuses the high share: more correct answers (or more
+    reward, without a function for correctness) than before the rise; without a rise, more than at
+    the start or 100 reports before, because sparse rewards begin like this. Groups that are too
+    easy have the severity `info`, because a training that has solved its problems ends like this.
 
     Args:
         share: Share of such groups, 0 to 1.
@@ -60,7 +62,7 @@ class GroupsWithoutSignal(Detector):
     )
     literature = "Yu et al. 2025, DAPO (dynamic sampling), arXiv:2503.14476"
 
-    _REPORTS = (10, 20, 30)
+    _REPORTS = (10, 20, 30, 50)
     _GAIN = 0.05
     _RECENT_BLOCKS = 10
     _ERRORS = 4.0

@@ -6,7 +6,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from logflume.diagnosis.series import Series
 from logflume.events.metric_names import find_metric
@@ -16,6 +16,7 @@ __all__ = ["History"]
 _MAX_FUNCTIONS = 16
 _STRIDES = 21
 _DECAYED = 0.1
+_CONSOLE_DECIMALS = 4
 _MAX_SERIES = 128
 _MAX_PLANS = 256
 _MAX_MAGNITUDE = 1e150  # squares of larger values overflow to infinity
@@ -25,11 +26,12 @@ _SHARES = frozenset({"frac_all_correct", "frac_none_correct", "repetition"})
 
 _EVALUATED = frozenset({"reward", "loss", "accuracy"})
 
-_SCORE = re.compile(
-    r"val-core/.+/(?:(?P<reward>reward)|\w+)/mean@\d+"  # verl: val-core/<data>/<score>/mean@<n>
-    r"|(?:eval/)?eval_.+_pass1"  # OpenRLHF: eval/eval_<data>_pass1
-    r"|eval/.+/(?:avg|mean)@\d+"  # prime-rl: eval/<environment>/avg@<n>
-    r"|validation/accuracy"  # NeMo-RL
+_SCORES = (
+    # verl: val-core/<data>/<score>/mean@<n>
+    re.compile(r"val-core/(?P<data>.+)/(?:(?P<reward>reward)|\w+)/mean@\d+"),
+    re.compile(r"(?:eval/)?eval_(?P<data>.+)_pass1"),  # OpenRLHF: eval/eval_<data>_pass1
+    re.compile(r"eval/(?P<data>.+)/(?:avg|mean)@\d+"),  # prime-rl: eval/<environment>/avg@<n>
+    re.compile(r"validation/accuracy"),  # NeMo-RL
 )
 """The mean scores of evaluations, which have names of data sets in them."""
 
@@ -56,16 +58,25 @@ SECONDS_PER_TOKEN = "seconds_per_token"
 """Derived: the duration of a step divided by the tokens that it processed."""
 
 
+_Found: TypeAlias = list[tuple[str, int]]
+"""The metrics that have a name, each with the preference of the name."""
+
+
+_SPREAD, _EQUAL = "reward_std", "frac_reward_zero_std"
+
+
 class _Plan(NamedTuple):
     """What to read from events with a certain set of fields.
 
     Attributes:
         fields: The fields, with our names of their metrics and the series.
-        metrics: The same names.
+        metrics: The same names, and those of what is derived.
+        lacks_equal: Whether there is a spread of groups, but not the share of those without any.
     """
 
     fields: tuple[tuple[str, str, Series], ...]
     metrics: frozenset[str]
+    lacks_equal: bool
 
 
 class History:
@@ -128,6 +139,15 @@ class History:
         is_decayed = rates.last < _DECAYED * rates.highest
         return is_decayed or (self.step or 0) >= (1 - _DECAYED) * self._total_steps
 
+    @property
+    def is_rounded(self) -> bool:
+        """Whether none of the last numbers has more than four decimals, as in the log of a console.
+
+        Then a small number is reported as zero.
+        """
+        tails = (self[metric].tail for metric in self._names)
+        return all(value == round(value, _CONSOLE_DECIMALS) for tail in tails for value in tail)
+
     def finish(self) -> None:
         """Note that the training has made all of its steps."""
         self._total_steps = self.step or 0
@@ -153,7 +173,7 @@ class History:
 
         Events of different types and the same step are one report.
         """
-        plan = self._plan(event, "report", find_metric)
+        plan = self._plan(event, "report", _report_metric)
         if not plan.fields:
             return plan.metrics
         self._begin(event)
@@ -161,6 +181,8 @@ class History:
         self._read(event, plan)
         if "step_time" in plan.metrics:
             self._derive_seconds_per_token()
+        if plan.lacks_equal:  # where all groups of a report have none, it is 1, else 0 at least
+            self._append(_EQUAL, float(self[_SPREAD].last == 0.0))
         return plan.metrics
 
     def _count_report(self, event_type: Any) -> None:
@@ -231,8 +253,7 @@ class History:
     def _make_plan(self, names: Iterable[str], find: Any) -> _Plan:
         chosen: dict[str, tuple[int, str]] = {}
         for name in names:
-            if (found := find(name)) is not None:
-                metric, preference = found
+            for metric, preference in find(name):
                 if metric not in chosen or preference < chosen[metric][0]:
                     chosen[metric] = (preference, name)
         fields = []
@@ -240,7 +261,10 @@ class History:
             if self._accepts(metric):
                 self._names.setdefault(metric, name)
                 fields.append((name, metric, self._series.setdefault(metric, Series())))
-        return _Plan(tuple(fields), frozenset(metric for _, metric, _ in fields))
+        metrics = frozenset(metric for _, metric, _ in fields)
+        if lacks_equal := _SPREAD in metrics and _EQUAL not in metrics:
+            metrics |= {_EQUAL}
+        return _Plan(tuple(fields), metrics, lacks_equal)
 
     def _accepts(self, metric: str) -> bool:
         """Whether there is room for a metric: a program may report ten thousand of them."""
@@ -286,29 +310,34 @@ class History:
             self._append(SECONDS_PER_TOKEN, seconds / tokens)
 
 
-def _share_metric(name: str) -> tuple[str, int] | None:
-    found = find_metric(name)
-    return found if found is not None and found[0] in _SHARES else None
+def _report_metric(name: str) -> _Found:
+    return [found] if (found := find_metric(name)) is not None else []
 
 
-def _evaluation_metric(name: str) -> tuple[str, int] | None:
-    if (scored := _SCORE.fullmatch(name)) is not None:
-        return ("eval/reward" if scored["reward"] else "eval/accuracy", _LEAST_PREFERRED)
-    found = find_metric(name.removeprefix("eval_").removeprefix("eval/").removeprefix("val/"))
-    if found is None or found[0] not in _EVALUATED:
-        return None
-    return f"eval/{found[0]}", found[1]
+def _share_metric(name: str) -> _Found:
+    return [found for found in _report_metric(name) if found[0] in _SHARES]
 
 
-def _prefixed_evaluation_metric(name: str) -> tuple[str, int] | None:
-    return _evaluation_metric(name) if name.startswith(_EVALUATION_PREFIXES) else None
+def _evaluation_metric(name: str) -> _Found:
+    scored = next((match for score in _SCORES if (match := score.fullmatch(name))), None)
+    if scored is not None:
+        groups = scored.groupdict()
+        metric = "eval/reward" if groups.get("reward") else "eval/accuracy"
+        names = [metric, f"{metric}/{groups['data']}"] if groups.get("data") else [metric]
+        return [(one, _LEAST_PREFERRED) for one in names]
+    found = _report_metric(name.removeprefix("eval_").removeprefix("eval/").removeprefix("val/"))
+    return [(f"eval/{metric}", order) for metric, order in found if metric in _EVALUATED]
 
 
-def _machine_metric(name: str) -> tuple[str, int] | None:
+def _prefixed_evaluation_metric(name: str) -> _Found:
+    return _evaluation_metric(name) if name.startswith(_EVALUATION_PREFIXES) else []
+
+
+def _machine_metric(name: str) -> _Found:
     is_machine = name in _MACHINE_NAMES or (
         name.startswith(_MACHINE_PREFIXES) and name.endswith(_MACHINE_SUFFIXES)
     )
-    return (f"machine/{name}", 0) if is_machine else None
+    return [(f"machine/{name}", 0)] if is_machine else []
 
 
 _EMPTY = Series()

@@ -129,8 +129,8 @@ class Truncation(Detector):
     """Most completions are truncated at the length limit.
 
     The median share of truncated completions over 20 reports is at least `share`, and has risen by
-    a quarter from its lowest block; or it has been above 80 % for 60 reports from the start,
-    without falling.
+    a quarter from its lowest block; or it has been above 80 % from the start, without falling, for
+    60 steps and at least 20 reports. At the end of the training, 20 reports are enough.
 
     Args:
         share: Share of truncated completions, 0 to 1.
@@ -140,6 +140,7 @@ class Truncation(Detector):
     reads = ("completions/clipped_ratio", "rollouts/truncated")
     triggers = 2
     each_report = True
+    judges_end = True
     meaning = "Most completions reach the length limit before they end."
     cause = "The limit is too low for the problems, or the policy no longer ends its answers."
     try_next = (
@@ -171,7 +172,7 @@ class Truncation(Detector):
                 change.before,
                 self.share,
             )
-        if (change := high_from_start(series, self._FROM_START_SHARE)) is None:
+        if (change := high_from_start(history, metric, self._FROM_START_SHARE)) is None:
             return None
         return Evidence(
             f"{name} is {change.value:.0%} of the completions since the start of the training.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -40,9 +40,9 @@ class ThroughputDecay(Detector):
     )
 
     _MIN_BLOCKS = 5
-    _RECENT_BLOCKS = 5
 
     factor: float = 1.5
+    _jumps: deque[tuple[int, float]] = state(lambda: deque(maxlen=600))
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last two blocks with the fastest two."""
@@ -55,6 +55,8 @@ class ThroughputDecay(Detector):
                 return None
             return self._found(history, "throughput", *change)
         times = history["step_time"]
+        if SECONDS_PER_TOKEN not in history:
+            self._note_jump(times)
         if (change := self._grown(times)) is None:
             return None
         if SECONDS_PER_TOKEN in history:
@@ -84,20 +86,22 @@ class ThroughputDecay(Detector):
         growth = 1.0
         if lengths.bottom is not None and lengths.bottom.level > 0:
             growth = max(1.0, lengths.mean(2) / lengths.bottom.level)
-        levels = [block.level for block in times.blocks]
-        fastest = min(_means_of_two(times))
-        if levels[-1] < math.sqrt(self.factor) * growth * fastest:
+        fastest = min(pairwise(times.blocks), key=lambda pair: pair[0].level + pair[1].level)
+        before, value = (fastest[0].level + fastest[1].level) / 2, times.blocks[-1].level
+        if value < math.sqrt(self.factor) * growth * before:
             return False
-        jumps = [b / a if a > 0 else 1.0 for a, b in zip(levels, levels[2:], strict=False)]
-        if max(jumps) ** 2 < levels[-1] / fastest:
-            return True
-        if jumps.index(max(jumps)) < len(levels) - self._RECENT_BLOCKS:
-            return False
-        # Among the values that are kept, a steep rise differs from a jump.
-        values = times.recent(10 * self._RECENT_BLOCKS)
+        jumps = (jump for end, jump in self._jumps if end > fastest[0].end)
+        return max(jumps, default=math.inf) ** 2 < value / before
+
+    def _note_jump(self, times: Series) -> None:
+        """Note how much longer steps have become within three reports, at most."""
+        if times.count % BLOCK_REPORTS:
+            return
+        values = times.recent(BLOCK_REPORTS + 5)
         smooth = [median(values[i : i + 3]) for i in range(len(values) - 2)]
-        jump = max(b / a if a > 0 else math.inf for a, b in zip(smooth, smooth[3:], strict=False))
-        return jump**2 < levels[-1] / fastest
+        pairs = zip(smooth, smooth[3:], strict=False)
+        jump = max(b / a if a > 0 else math.inf for a, b in pairs)
+        self._jumps.append((times.blocks[-1].end, jump))
 
     def _found(self, history: History, metric: str, before: float, value: float) -> Evidence:
         name = history.name(metric)
@@ -183,7 +187,7 @@ class MemoryGrowth(Detector):
     Over the last 100 samples, memory use grew by `share`, in nine of the last ten blocks, and as
     fast in the second half as in the first. A cache that fills up grows more slowly towards its
     end, and many caches fill up at the start: in the first 200 samples, memory use therefore has to
-    grow by four times `share`. Over 50 samples, it has to grow by four times `share` as well, and
+    grow by four times `share`. Over 40 samples, it has to grow by four times `share` as well, and
     each block must be higher than the one before; the first two blocks of the training are left
     out.
 
@@ -204,7 +208,7 @@ class MemoryGrowth(Detector):
 
     _SCALES = (1, 2, 4, 8, 16)
     _BLOCKS = 10
-    _FEW_BLOCKS = 5
+    _FEW_BLOCKS = 4
     _EARLY_BLOCKS = 20
     _FIRST_BLOCKS = 2
     _TIMES = 4.0

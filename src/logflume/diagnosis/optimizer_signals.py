@@ -358,7 +358,9 @@ class LearningRateZero(Detector):
     """The learning rate is zero, and neither a warm-up nor the end of the schedule explains it.
 
     The rate is exactly zero. If it fell from more than a tenth of its maximum, it is found
-    immediately; otherwise, or if it was zero from the first report on, after `reports` reports.
+    immediately; otherwise, or if it was zero from the first report on, after `reports` reports. If
+    no metric has more than four decimals, as in the log of a console, a zero may be a small rate,
+    and is no evidence.
 
     Args:
         reports: Number of reports that a schedule may be at zero.
@@ -386,6 +388,8 @@ class LearningRateZero(Detector):
             return None
         has_dropped = self._before > self._HIGH * rates.highest
         if rates.constant < (self._AT_ONCE_REPORTS if has_dropped else self.reports):
+            return None
+        if history.is_rounded:
             return None
         before = f"after {self._before:.3g} " if self._before == self._before else ""
         return Evidence(

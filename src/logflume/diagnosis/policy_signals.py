@@ -6,6 +6,7 @@ import math
 from typing import ClassVar
 
 from logflume.diagnosis.detector import Change, Detector, high_from_start, risen, state
+from logflume.diagnosis.error_rate import BLOCK_REPORTS
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import Series
@@ -33,8 +34,8 @@ class KlRunaway(Detector):
     nats a token for the divergence from the reference, a fifth of that for the divergence of one
     update or of the sampler, and 40 times as much for a sum over completions. Where rewards are
     reported, two more cases are found: a divergence of six times the level that has grown by 30 %
-    in 50 reports; and a divergence from the reference of four times the level in the first 20
-    reports, because a policy starts at its reference.
+    in 50 reports; and a divergence from the reference of four times the level, either after 50
+    reports, or in the first 20, because a policy starts at its reference.
 
     Args:
         factor: The smallest ratio of the current value to that in the middle.
@@ -45,7 +46,7 @@ class KlRunaway(Detector):
     reads = ("kl", "update_kl", "mismatch_kl", "objective/kl")
     triggers = 4
     each_report = True
-    meaning = "The KL divergence grows faster and faster."
+    meaning = "The KL divergence grows faster and faster, or stays far above what is usual."
     cause = "The policy leaves the reference: the penalty is too weak for this learning rate."
     try_next = _KEEP_CLOSE
     literature = "Gao et al. 2023, arXiv:2210.10760; Schulman 2020, Approximating KL Divergence"
@@ -59,8 +60,9 @@ class KlRunaway(Detector):
     }
     _FAR = 6.0
     _GROWTH = 1.3
-    _FAR_AT_START = 4.0
+    _FAR_WITHOUT_GROWTH = 4.0
     _START_BLOCKS = 2
+    _LASTING_BLOCKS = 5
 
     factor: float = 4.0
     level: float = 0.5
@@ -86,11 +88,32 @@ class KlRunaway(Detector):
                 )
             if has_rewards and metric == "kl" and self._is_far_at_start(series):
                 return self._found_at_start(history, series)
+            if has_rewards and metric == "kl" and self._is_far_for_long(series):
+                return self._found_for_long(history, series)
         return None
+
+    def _is_far_for_long(self, series: Series) -> bool:
+        last = [block.level for block in series.blocks[-self._LASTING_BLOCKS :]]
+        return (
+            len(last) == self._LASTING_BLOCKS and min(last) >= self._FAR_WITHOUT_GROWTH * self.level
+        )
+
+    def _found_for_long(self, history: History, series: Series) -> Evidence:
+        name, value = history.name("kl"), series.level(BLOCK_REPORTS)
+        before, limit = series.blocks[0].level, self._FAR_WITHOUT_GROWTH * self.level
+        reports = BLOCK_REPORTS * self._LASTING_BLOCKS
+        return Evidence(
+            f"{name} has exceeded {limit:.3g} for {reports} reports: it is {value:.3g}, after "
+            f"{before:.3g} at first.",
+            name,
+            value,
+            before,
+            limit,
+        )
 
     def _is_far_at_start(self, series: Series) -> bool:
         first = [block.level for block in series.blocks[: self._START_BLOCKS]]
-        limit = self._FAR_AT_START * self.level
+        limit = self._FAR_WITHOUT_GROWTH * self.level
         # A policy that leaves its reference within a few steps is close to it in the first one.
         return (
             len(first) == self._START_BLOCKS and min(first) >= limit and series.lowest >= limit / 2
@@ -104,7 +127,7 @@ class KlRunaway(Detector):
             name,
             series.level(10),
             0.0,
-            self._FAR_AT_START * self.level,
+            self._FAR_WITHOUT_GROWTH * self.level,
         )
 
     def _grown(self, series: Series, level: float, far: float) -> Change | None:
@@ -241,7 +264,8 @@ class ClipSaturation(Detector):
     """A large share of the tokens is clipped: the median of twenty reports.
 
     The share of clipped tokens has risen by half of `share` from its lowest block; or it has been
-    0.1 higher than `share` for 60 reports from the start.
+    0.1 higher than `share` from the start, for 60 steps and at least 20 reports. At the end of the
+    training, 20 reports are enough.
 
     Args:
         share: Share of clipped tokens, 0 to 1.
@@ -250,6 +274,7 @@ class ClipSaturation(Detector):
     signal = "clip_saturation"
     reads = ("clip_ratio/region_mean",)
     each_report = True
+    judges_end = True
     meaning = "Most updates are cut off by the clipping of the importance ratio."
     cause = (
         "The policy moves too far on one batch: a high learning rate, or many updates per batch."
@@ -265,7 +290,7 @@ class ClipSaturation(Detector):
         """Compare the median of the last twenty reports with the share, and the lowest block."""
         series = history[self.reads[0]]
         change = risen(series, level=self.share, rise=self.share / 2, reports=20)
-        change = change or high_from_start(series, self.share + self._FROM_START)
+        change = change or high_from_start(history, self.reads[0], self.share + self._FROM_START)
         if change is None:
             return None
         name = history.name(self.reads[0])
@@ -281,8 +306,13 @@ class ClipSaturation(Detector):
 class ImportanceRatioOff(Detector):
     """The mean importance ratio is far from 1, or the log probabilities differ widely.
 
+    The ratio is the median of ten reports. A ratio of whole sequences also shrinks because
+    completions become longer. If the mean difference of the log probabilities of tokens is
+    reported, this difference therefore has to be twice that of its lowest block, or at least a
+    quarter of `difference`.
+
     Args:
-        factor: The smallest factor by which the median ratio of ten reports is above or below 1.
+        factor: The smallest factor by which the ratio is above or below 1.
         difference: The smallest mean difference of log probabilities, in nats; it must also be
             four times that of the lowest block.
     """
@@ -304,6 +334,9 @@ class ImportanceRatioOff(Detector):
     )
     literature = "Yao et al. 2025, Your Efficient RL Framework Secretly Brings You Off-Policy RL"
 
+    _DIFFERENCE_FACTOR = 2.0
+    _SHARE_OF_DIFFERENCE = 0.25
+
     factor: float = 1.3
     difference: float = 0.2
 
@@ -314,7 +347,7 @@ class ImportanceRatioOff(Detector):
         if last > 0 and not 1 / self.factor < last < self.factor and len(ratios.blocks) >= 2:
             value = ratios.level(10)
             distance = abs(math.log(value)) if value > 0 else math.inf
-            if distance >= math.log(self.factor):
+            if distance >= math.log(self.factor) and self._tokens_differ(history[self.reads[1]]):
                 name = history.name(self.reads[0])
                 return Evidence(
                     f"{name} is {value:.3g}, where 1 is expected.", name, value, 1.0, self.factor
@@ -332,3 +365,11 @@ class ImportanceRatioOff(Detector):
             change.before,
             level,
         )
+
+    def _tokens_differ(self, differences: Series) -> bool:
+        """Whether the probabilities of tokens differ more than usual; or it is not reported."""
+        if differences.bottom is None:
+            return True
+        usual = self._DIFFERENCE_FACTOR * differences.bottom.level
+        limit = min(usual, self._SHARE_OF_DIFFERENCE * self.difference)
+        return differences.level(BLOCK_REPORTS) >= limit

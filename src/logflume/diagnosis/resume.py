@@ -2,19 +2,78 @@
 
 from __future__ import annotations
 
-from logflume.diagnosis.finding import Evidence, Finding
+from logflume.diagnosis.finding import Evidence, Finding, Severity
 from logflume.diagnosis.history import History
-from logflume.diagnosis.reward_signals import RewardCollapse
+from logflume.diagnosis.reward_collapse import RewardCollapse
 
-__all__ = ["RESUME_BLOCKS", "find_loss"]
+__all__ = ["RESUME_BLOCKS", "RewardRescaled", "find_change"]
 
 RESUME_BLOCKS = 2
 """Number of blocks of the reward after a resume that are compared with those before."""
 
 _SHARE = 1 / 3
+_FACTOR = 1.5
+_MIN_BLOCKS = 5
 
 
-def find_loss(before: History, after: History) -> Finding | None:
+class RewardRescaled:
+    """The reward is larger after a resume than it ever was before.
+
+    The first two blocks after the resume are 1.5 times as far from zero as any block before, and by
+    more than noise (a probability of 1/600). The spread of the reward within groups, if it is
+    reported, is 1.5 times as wide as in any block before. The attempt before has at least 50
+    reports, because a policy that has just begun may learn as fast.
+    """
+
+    signal = "reward_rescaled"
+    severity: Severity = "warning"
+    meaning = "The reward has another scale since the training was resumed."
+    cause = "Weights or functions of the reward have changed, or their normalization started over."
+    try_next = "Compare `reward_weights` and the reward functions of both attempts."
+
+
+def find_change(before: History, after: History) -> Finding | None:
+    """Return the finding that a reward has changed at a resume; None if it hasn't.
+
+    Args:
+        before: The metrics of the attempt before.
+        after: The metrics of the attempt after it.
+    """
+    return _find_rescaling(before, after) or _find_loss(before, after)
+
+
+def _find_rescaling(before: History, after: History) -> Finding | None:
+    old, new = before["reward"], after["reward"]
+    if len(old.blocks) < _MIN_BLOCKS or len(new.blocks) < RESUME_BLOCKS:
+        return None
+    highest = max(abs(block.level) for block in old.blocks)
+    value = new.mean_at(new.blocks[RESUME_BLOCKS - 1].end, blocks=RESUME_BLOCKS)
+    growth = abs(value) - highest
+    if abs(value) < _FACTOR * highest or not old.is_significant(growth, 2, 1, conditions=2):
+        return None
+    spreads = [block.mean for block in before["reward_std"].blocks]
+    new_spreads = [block.mean for block in after["reward_std"].blocks[:RESUME_BLOCKS]]
+    if spreads and new_spreads and min(new_spreads) < _FACTOR * max(spreads):
+        return None
+    name, level = after.name("reward"), old.mean_at(_first_report(before, after))
+    text = f"{name} went from {level:.3g} to {value:.3g} when the training was resumed"
+    return Finding(
+        RewardRescaled.signal,
+        RewardRescaled.severity,
+        after.step,
+        Evidence(
+            f"{text}, and is {_FACTOR} times as large as ever before.",
+            name,
+            value,
+            level,
+            _FACTOR * highest,
+        ),
+        RewardRescaled.cause,
+        RewardRescaled.try_next,
+    )
+
+
+def _find_loss(before: History, after: History) -> Finding | None:
     """Return the finding that a reward was lost at a resume; None if none was.
 
     The first two blocks after the resume are compared with the last three blocks up to the step

@@ -1,13 +1,11 @@
-"""Problems of the reward: it doesn't rise, falls, or rises for the wrong reasons."""
+"""Problems of the reward: it doesn't rise, or rises for the wrong reasons."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
-from logflume.diagnosis.detector import Detector, has_gained, state
+from logflume.diagnosis.detector import Detector, has_gained
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
@@ -16,7 +14,6 @@ from logflume.diagnosis.series import Series
 
 __all__ = [
     "CORRECTNESS",
-    "RewardCollapse",
     "RewardPlateau",
     "RewardWithTruncation",
     "RewardWithoutCorrectness",
@@ -43,8 +40,9 @@ class RewardPlateau(Detector):
     At the end of the training, there is no later gain to wait for: the learning rate has decayed to
     a tenth, 90 % of the steps are made, or the run is finished. Then the thirds of 80 reports or
     more are compared. The reward is flat if the second and the third one differ from the first one
-    by less than 20 % of the spread of rewards within groups, including two standard errors; if the
-    gain itself is below 1.5 standard errors; and if the reward is below 85 % of its maximum.
+    by less than 20 % of the spread of rewards within groups that have any, including two standard
+    errors of means of blocks; if the gain itself is below 1.5 standard errors; and if the reward is
+    below 85 % of its maximum.
 
     Args:
         reports: Length of the plateau; at least 60.
@@ -127,18 +125,18 @@ class RewardPlateau(Detector):
         return self._found(history, before, value, 2 * half * BLOCK_REPORTS)
 
     def _flat_to_the_end(self, history: History, metric: str) -> Evidence | None:
-        rewards, spreads = history["reward"], history["reward_std"]
+        rewards = history["reward"]
         third = len(rewards.blocks) // 3
         is_long = len(rewards.blocks) >= self._MIN_BLOCKS
-        if not (history.is_ending and is_long and spreads.blocks):
+        if not (history.is_ending and is_long and history["reward_std"].blocks):
             return None
         means = [block.mean for block in rewards.blocks]
         before, middle, value = (
             sum(part) / len(part) for part in (means[:third], means[third:-third], means[-third:])
         )
-        error = rewards.error(third, third) / CORRELATION_FACTOR
+        error = rewards.noise_of_means * math.sqrt(2 / third)
         gain, largest = value - before, max(abs(value - before), abs(middle - before))
-        limit = self._SHARE_OF_SPREAD * spreads.mean(third)
+        limit = self._SHARE_OF_SPREAD * _spread_where_any(history, third)
         if gain > self._ERRORS_OF_GAIN * error or not largest + 2 * error < limit:
             return None
         place = position(history, metric)
@@ -164,109 +162,14 @@ class RewardPlateau(Detector):
         )
 
 
-class RewardCollapse(Detector):
-    """The reward, or the share of correct answers, has lost most of what it had.
-
-    The level of the last two blocks has fallen by `share` of the way from the best three blocks
-    down to zero, or down to the lowest block if that is below zero. For correct answers it must
-    fall by `share` and half of the rest, because problems may become harder. Two thirds of `share`
-    are enough if six blocks are that low, and the last three of them are not higher than the three
-    before.
-
-    A reward function that was never negative can collapse alone, under a total that holds or rises;
-    this is a warning. The function has lost as much as stated above, and no other function has lost
-    a fifth since this one's best blocks. For correct answers, the total must not have fallen
-    either. A constant function is left to `constant_function`.
-
-    At a resume, only `logflume diagnose` finds a collapse, which is a warning: the first two blocks
-    of the total reward, or of a function, are a third lower than the three blocks before the step
-    from which the training was resumed, and lower by more than noise (a probability of 1/600).
-
-    Args:
-        share: Share of the reward that is lost.
-    """
-
-    signal = "reward_collapse"
-    severity = "critical"
-    reads = ("reward",)
-    meaning = "The reward has fallen far below its best level, and stays there."
-    cause = "The policy has degenerated, or the reward function or the environment is broken."
-    try_next = (
-        "Resume from the best checkpoint with a lower `learning_rate` or a higher `beta`; check "
-        "that the reward function still works."
+def _spread_where_any(history: History, blocks: int) -> float:
+    """Return the mean spread of the rewards within those groups that have a spread."""
+    spreads, zeros = (
+        history[metric].blocks[-blocks:] for metric in ("reward_std", "frac_reward_zero_std")
     )
-
-    share: float = 0.6
-    _LASTING_BLOCKS = 6
-    _LASTING_SHARE = 2 / 3
-
-    _OTHERS_LOSS = 0.2
-
-    _best: dict[str, tuple[float, int]] = state(dict)
-
-    def evaluate(self, history: History) -> Evidence | None:
-        """Compare the last two blocks with the best three."""
-        correctness = find_correctness(history, CORRECTNESS)
-        found = [self._evaluate(history, "reward", self.share, can_last=True)]
-        if correctness is not None:
-            share = (1 + self.share) / 2
-            found.append(self._evaluate(history, correctness, share, can_last=False))
-        found += self._alone(history, correctness)
-        return next((evidence for evidence in found if evidence is not None), None)
-
-    def _evaluate(
-        self, history: History, metric: str, share: float, *, can_last: bool
-    ) -> Evidence | None:
-        rewards = history[metric]
-        if len(rewards.blocks) < 5 or rewards.bottom is None:
-            return None
-        earlier = (rewards.mean(3, before=2), rewards.blocks[-3].end)
-        best, _ = self._best[metric] = max(self._best.get(metric, earlier), earlier)
-        floor = min(0.0, rewards.bottom.level)
-        value = max(block.level for block in rewards.blocks[-2:])
-        limit = best - share * (best - floor)
-        if value >= limit and can_last:
-            value = max(block.level for block in rewards.blocks[-self._LASTING_BLOCKS :])
-            limit = best - self._LASTING_SHARE * share * (best - floor)
-            half = self._LASTING_BLOCKS // 2
-            if rewards.mean(half) > rewards.mean(half, before=half):
-                return None
-        if value >= limit or not rewards.is_significant(best - value, 2, 3):
-            return None
-        name = history.name(metric)
-        return Evidence(f"{name} fell from {best:.3g} to {value:.3g}.", name, value, best, limit)
-
-    def _alone(self, history: History, correctness: str | None) -> Iterator[Evidence]:
-        """Yield the evidence of functions that have collapsed while the others have not."""
-        metrics = [f"rewards/{function}/mean" for function in history.functions]
-        for metric in metrics if len(metrics) > 1 else ():
-            series = history[metric]
-            if series.lowest < 0 or series.constant >= BLOCK_REPORTS:
-                continue
-            found = self._evaluate(history, metric, self.share, can_last=True)
-            if found is None:
-                continue
-            report = self._best[metric][1]
-            others = [other for other in metrics if other != metric]
-            if any(_has_lost(history[other], report, self._OTHERS_LOSS) for other in others):
-                continue
-            total = history["reward"]
-            if metric == correctness and _has_lost(total, report, 0.0):
-                continue
-            what = f"{total.mean_at(report):.3g} to {total.mean(2):.3g}"
-            yield replace(
-                found,
-                message=f"{found.message[:-1]}, while the reward went from {what} and no other "
-                f"function fell.",
-                severity="warning",
-            )
-
-
-def _has_lost(series: Series, report: int, share: float) -> bool:
-    """Whether a level has fallen since a report, by a share of it and more than noise."""
-    before, now = series.mean_at(report), series.mean(min(3, len(series.blocks)))
-    loss = before - now
-    return loss > share * abs(before) and loss > 2 * series.error(3, 3) / CORRELATION_FACTOR
+    spread = sum(block.mean for block in spreads) / len(spreads)
+    share = 1 - sum(block.mean for block in zeros) / len(zeros) if zeros else 1.0
+    return spread / share if share > 0 else 0.0
 
 
 class RewardWithTruncation(Detector):
@@ -369,11 +272,11 @@ class RewardWithoutCorrectness(Detector):
 
     - Correctness falls by a seventh, and by more than noise: found immediately.
     - Correctness is flat: its gain, including one standard error of independent reports, is less
-      than a tenth of the reward's gain, over 60 steps and at least 50 reports. The reward has to
-      keep its gain for 50 reports, and correctness must have room to rise: it is below 85 % of its
-      maximum. A rise that begins in the first 80 steps is normal for 300 steps, because the format
-      is learned first, unless correctness had risen before. Up to 400 steps, the limit is a
-      twentieth instead of a tenth.
+      than a tenth of the reward's gain, over 60 steps and at least 30 reports. The reward has to
+      keep its gain for 50 steps and at least 30 reports, and correctness must have room to rise: it
+      is below 85 % of its maximum. A rise that begins in the first 80 steps is normal for 300
+      steps, because the format is learned first, unless correctness had risen before. Up to 400
+      steps, the limit is a twentieth instead of a tenth.
 
     Args:
         correctness: Texts that identify the function for correctness: the first function whose name
@@ -397,8 +300,8 @@ class RewardWithoutCorrectness(Detector):
 
     _LAGS = (3, 5, 10, 20, 40)
     _FLAT_LAG = 6
-    _MIN_FLAT_LAG = 5
     _KEPT_BLOCKS = 5
+    _MIN_BLOCKS = 3
     _GAIN = 0.2
     _FALL = 1 / 7
     _FLAT = 0.1
@@ -456,7 +359,7 @@ class RewardWithoutCorrectness(Detector):
     def _is_flat(self, history: History, metric: str, change: float, gain: float, lag: int) -> bool:
         rewards, correct = history["reward"], history[metric]
         stride = history.stride
-        if lag < max(self._MIN_FLAT_LAG, self._FLAT_LAG / stride):
+        if lag < max(self._MIN_BLOCKS, self._FLAT_LAG / stride):
             return False
         # The first block that is compared counts, however many steps it has.
         is_first_rise = len(rewards.blocks) - lag < max(4, self._FIRST_BLOCKS / stride)
@@ -467,7 +370,8 @@ class RewardWithoutCorrectness(Detector):
         limit = (self._EARLY_FLAT if is_early else self._FLAT) * gain
         if change + correct.error(3, 3) / CORRELATION_FACTOR >= limit:
             return False
-        kept = min(block.level for block in rewards.blocks[-self._KEPT_BLOCKS :])
+        blocks = max(self._MIN_BLOCKS, round(self._KEPT_BLOCKS / stride))
+        kept = min(block.level for block in rewards.blocks[-blocks:])
         if kept < rewards.mean(3, before=lag) + gain / 2:
             return False
         place = position(history, metric)

@@ -14,9 +14,9 @@ class Repetition(Detector):
 
     A completion repeats itself if it ends in a loop, or if half of its word n-grams are repeated.
     The median share of such completions over five batches has risen by a fifth from its lowest
-    block and is at least `share`; or it has been at least twice `share` for 60 batches from the
-    start. The same applies to the mean share of repeated n-grams over ten reports, where it is
-    reported.
+    block and is at least `share`; or it has been at least twice `share` from the start, for 60
+    steps and at least 20 batches. At the end of the training, 20 batches are enough. The same
+    applies to the mean share of repeated n-grams over ten reports, where it is reported.
 
     Args:
         share: Share of such completions, or mean share of repeated n-grams, 0 to 1.
@@ -26,6 +26,7 @@ class Repetition(Detector):
     reads = ("looping", "repetition")
     triggers = 2
     each_report = True
+    judges_end = True
     meaning = "Many completions end in a loop, or repeat the same words."
     cause = "A reward function pays for length or for the repeated text, or the policy degenerates."
     try_next = (
@@ -49,7 +50,7 @@ class Repetition(Detector):
             if series.last < self.share:
                 continue
             change = risen(series, level=self.share, rise=self._RISE, reports=reports)
-            change = change or high_from_start(series, 2 * self.share)
+            change = change or high_from_start(history, metric, 2 * self.share)
             if change is not None:
                 return Evidence(
                     f"The share of {what} went from {change.before:.0%} to {change.value:.0%}.",
@@ -142,7 +143,8 @@ class ToolFailures(Detector):
     """More and more tool calls fail.
 
     The share of failed calls is at least `share` and has risen by a fifth from its lowest block; or
-    it has been twice `share` for 60 reports from the start.
+    it has been twice `share` from the start, for 60 steps and at least 20 reports. At the end of
+    the training, 20 reports are enough.
 
     Args:
         share: Share of the calls that fail, 0 to 1.
@@ -152,6 +154,7 @@ class ToolFailures(Detector):
     reads = ("tools/failure_frequency", "rollouts/tool_failures")
     triggers = 2
     each_report = True
+    judges_end = True
     meaning = "Many tool calls fail."
     cause = "The tool or its server is broken or overloaded, or the policy calls it incorrectly."
     try_next = "Read the failed calls; check timeouts and limits of the tool's server."
@@ -165,7 +168,7 @@ class ToolFailures(Detector):
         """Compare the median of the last ten reports with the lowest block."""
         for metric in self.reads:
             change = risen(history[metric], level=self.share, rise=self._RISE, reports=10)
-            change = change or high_from_start(history[metric], 2 * self.share)
+            change = change or high_from_start(history, metric, 2 * self.share)
             if change is not None:
                 return Evidence(
                     f"The share of tool calls that fail went from {change.before:.0%} to "

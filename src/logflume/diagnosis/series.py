@@ -189,9 +189,19 @@ class Series:
         within = _MEDIAN_ERROR * typical
         if len(blocks) < 3:
             return within
-        changes = [b.level - a.level for a, b in pairwise(blocks)]
-        drift = median(changes)
-        return max(within, _MAD_TO_STD * median([abs(change - drift) for change in changes]))
+        return max(within, _deviation([b.level - a.level for a, b in pairwise(blocks)]))
+
+    @property
+    def noise_of_means(self) -> float:
+        """The standard deviation of a block's mean around a slow drift; infinite without any.
+
+        Smaller than `noise`, but not robust: an outlier changes a mean.
+        """
+        if not self.blocks:
+            return math.inf
+        within = median([block.std for block in self.blocks]) / math.sqrt(BLOCK_REPORTS)
+        changes = [b.mean - a.mean for a, b in pairwise(self.blocks)]
+        return max(within, _deviation(changes)) if changes else within
 
     def error(self, now: float, before: float) -> float:
         """Return the standard error of the difference of two means of levels.
@@ -215,6 +225,12 @@ class Series:
         """
         freedom = _FREEDOM_PER_BLOCK * min(len(self.blocks), _NOISE_BLOCKS)
         return change > critical_value(freedom, conditions) * self.error(now, before)
+
+
+def _deviation(changes: Sequence[float]) -> float:
+    """Return the standard deviation of values around a drift, given their changes."""
+    drift = median(changes)
+    return _MAD_TO_STD * median([abs(change - drift) for change in changes])
 
 
 def median(values: Sequence[float] | Iterable[float]) -> float:

@@ -24,16 +24,16 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
     "grad_norm": ("actor/grad_norm", "actor_grad_norm", "optim/grad_norm", "gradient_norm"),
     "learning_rate": ("actor/lr", "actor_lr", "optim/lr", "lr"),
     "reward": (
-        "critic/rewards/mean",
         "critic/score/mean",
+        "critic/rewards/mean",
         "reward/all/mean",
         "reward/mean",
         "reward_mean",
         "mean_reward",
         "rewards/mean",
         "rewards/total/mean",
-        "objective/rlhf_reward",
         "objective/scores",
+        "objective/rlhf_reward",
     ),
     "reward_std": ("reward/std", "reward/all/std", "critic/score/std", "critic/rewards/std"),
     "advantage_std": ("advantages/std", "critic/advantages/std", "adv_std"),
@@ -156,7 +156,10 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "repetition": ("quality/repetition/mean", "repetition_rate", "repetition_ratio"),
 }
-"""Each metric's own name, and its other names in order of preference."""
+"""Each metric's own name, and its other names in order of preference.
+
+A score comes before the reward that is left of it after the penalty on the KL divergence.
+"""
 
 _BY_NAME = {
     name: (metric, preference)
