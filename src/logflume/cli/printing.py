@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -167,12 +168,12 @@ def console(width: int) -> rich.console.Console:
     """Return a console that interprets no markup.
 
     Args:
-        width: Its width if it is not a terminal, in columns.
+        width: Its width if it is not a terminal and `COLUMNS` is not set, in columns.
     """
     import rich.console
 
     made = rich.console.Console(highlight=False, markup=False, emoji=False)
-    if not made.is_terminal:
+    if not made.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():
         made.width = width
     return made
 
