@@ -166,8 +166,8 @@ def test_the_thresholds_can_be_set() -> None:
     assert "groups_too_hard" not in signals(NO_SIGNAL, zero_signal_share=0.99)
     assert [] == signals(KL_JUMP, detectors={"kl_runaway": {"level": 2.0}})
     less = reports(reward=noisy(1.0) * 2, reward_std=noisy(1.0) + noisy(0.2))
-    assert [] == signals(less)
-    assert ["variance_collapse"] == signals(less, variance_share=0.5)
+    assert "variance_collapse" not in signals(less)
+    assert "variance_collapse" in signals(less, variance_share=0.5)
     renamed = [
         {k.replace("correctness", "f1"): v for k, v in r.items()} for r in WITHOUT_CORRECTNESS
     ]

@@ -168,12 +168,12 @@ def console(width: int) -> rich.console.Console:
     """Return a console that interprets no markup.
 
     Args:
-        width: Its width if it is not a terminal and `COLUMNS` is not set, in columns.
+        width: Its width if it is not a terminal, in columns.
     """
     import rich.console
 
     made = rich.console.Console(highlight=False, markup=False, emoji=False)
-    if not made.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():
+    if not made.is_terminal:
         made.width = width
     return made
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
+from logflume.diagnosis.collapse_signals import RewardCollapse
 from logflume.diagnosis.detector import Detector
 from logflume.diagnosis.evaluation_signals import EvaluationFalling, EvaluationGap
 from logflume.diagnosis.group_signals import (
@@ -35,7 +36,6 @@ from logflume.diagnosis.policy_signals import (
     ImportanceRatioOff,
     KlRunaway,
 )
-from logflume.diagnosis.reward_collapse import RewardCollapse
 from logflume.diagnosis.reward_signals import (
     RewardPlateau,
     RewardWithoutCorrectness,

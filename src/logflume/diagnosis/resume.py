@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from logflume.diagnosis.collapse_signals import RewardCollapse
 from logflume.diagnosis.finding import Evidence, Finding, Severity
 from logflume.diagnosis.history import History
-from logflume.diagnosis.reward_collapse import RewardCollapse
 
 __all__ = ["RESUME_BLOCKS", "RewardRescaled", "find_change"]
 
