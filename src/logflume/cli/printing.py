@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -85,7 +84,7 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         return f" {_COLUMN_GAP.join(_align(*column) for column in columns)}".rstrip()
 
     rule = "─" * len(_COLUMN_GAP.join(" " * width for width in widths))
-    text = rich.text.Text("\n").append(line(lines[0]), style="bold").append(f"\n {rule} \n")
+    text = rich.text.Text("\n").append(line(lines[0]), style="bold").append(f"\n {rule}\n")
     text.append("".join(f"{line(cells)}\n" for cells in lines[1:]))
     target.print(text, soft_wrap=True)
 
