@@ -15,7 +15,15 @@ from typing import Any, ParamSpec, TypeVar
 
 from logflume.threads import is_own_thread
 
-__all__ = ["Failure", "call_guarded", "describe", "type_name", "unended", "unreadable"]
+__all__ = [
+    "Failure",
+    "call_guarded",
+    "describe",
+    "leave_without_memory",
+    "type_name",
+    "unended",
+    "unreadable",
+]
 
 _RAISE = opcode.opmap["RAISE_VARARGS"]
 
@@ -47,9 +55,24 @@ def call_guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T |
     try:
         return call(*args, **kwargs)
     except BaseException as error:  # the one place, see the module's docstring
+        if isinstance(error, MemoryError) and _leave is not None:
+            _leave()
         if not is_own_thread() and _is_from_outside(error):
             raise
         return Failure(error)
+
+
+_leave: Callable[[], None] | None = None
+
+
+def leave_without_memory(leave: Callable[[], None] | None) -> None:
+    """Set what a guarded call does that raises `MemoryError`; None: it returns it, as any error.
+
+    Without memory, any statement of any library may fail, and few are prepared for it. A worker
+    process that ends itself at the first failure loses nothing: the training process takes over.
+    """
+    global _leave
+    _leave = leave
 
 
 def _is_from_outside(error: BaseException) -> bool:

@@ -50,6 +50,27 @@ def test_a_killed_worker_process(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "finished" == logflume.open_run(run.folder).info.status
 
 
+def test_a_worker_process_without_memory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends itself at the first lack of memory, and this process writes all that it has not."""
+    name = "tests.worker_process.scarce_processor:ScarceProcessor"
+    scarce = {name: {"mark": str(tmp_path / "mark"), "number": 700}}
+    run = logflume.initialize({**WORKER_PROCESS, "processors": [scarce]}, dir=tmp_path / "logs")
+    (worker,) = workers()
+    for number in range(1_000):
+        logflume.get_logger().info("x", number=number)
+    assert wait_until(lambda: has_ended(worker))
+    assert logflume.shutdown()
+
+    assert (tmp_path / "mark").exists()
+    events = read(run.folder / "events.jsonl")
+    assert list(range(1_000)) == [e["number"] for e in events if e["event"] == "x"]
+    assert list(range(len(events))) == [e["seq"] for e in events]
+    assert "continuing on a thread" in capsys.readouterr().err
+    assert "finished" == logflume.open_run(run.folder).info.status
+
+
 def test_a_worker_process_killed_at_once(tmp_path: Path) -> None:
     """One that is killed before it writes anything leaves no trace in the run."""
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)

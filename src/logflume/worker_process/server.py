@@ -16,7 +16,7 @@ import msgspec
 
 from logflume.config.model import Config
 from logflume.exceptions import ConfigError, RunError
-from logflume.guard import Failure, call_guarded, describe
+from logflume.guard import Failure, call_guarded, describe, leave_without_memory
 from logflume.logger.channels import CHANNELS, configure_channels
 from logflume.pipeline.build import KindStore, build_pipeline
 from logflume.pipeline.records import ReceivedBatch
@@ -71,10 +71,16 @@ def main(incoming: int, outgoing: int) -> None:
     else:
         notifier.start()
         call_guarded(connection.send, ("built",))
+        leave_without_memory(_leave)
         server.serve()
         notifier.stop()
     # Skip interpreter finalization; nothing here needs it.
     os._exit(0)
+
+
+def _leave() -> None:
+    """End this process, so that the training process takes over."""
+    os._exit(1)
 
 
 def _watch_training(start: Message) -> None:
@@ -151,6 +157,7 @@ class Server:
         while is_open:
             message = call_guarded(self._receive)
             if isinstance(message, Failure):
+                leave_without_memory(None)  # nobody takes over
                 self._close_abandoned()
                 return
             is_open = self._handle(message)
