@@ -130,7 +130,7 @@ def test_show_selects_metrics(here: Path) -> None:
 
 def test_show_facts(here: Path) -> None:
     """Hyperparameters, the time of all attempts, and one line for each signal are shown."""
-    assert "learning_rate 3e-05 · beta 0.1 · seed 1" in check_output(here, "show", "dpo")
+    assert "learning_rate 3e-5 · beta 0.1 · seed 1" in check_output(here, "show", "dpo")
     assert re.search(r"Took .* s in 2 attempts, the latest", check_output(here, "show"))
     text = check_output(here, "show", "plain-20261130-165015")
     assert "step 95: still flat (2 times since step 90)" in text
@@ -201,7 +201,7 @@ def test_what_the_user_says_of_a_run(tmp_path: Path) -> None:
     logflume.shutdown()
 
     lines = [" ".join(line.split()) for line in check_output(tmp_path, "show").splitlines()]
-    assert "Settings lora/rank 8 · learning_rate 3e-05 · seed 1 · 1 more with --json" in lines
+    assert "Settings lora/rank 8 · learning_rate 3e-5 · seed 1 · 1 more with --json" in lines
     assert {"Tags x, y", "Notes A first try."} <= set(lines)
 
 

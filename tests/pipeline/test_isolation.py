@@ -125,9 +125,11 @@ def test_the_reason_ends_with_a_full_stop(tmp_path: Path) -> None:
 
 def test_a_run_that_ends_in_an_evaluation(tmp_path: Path) -> None:
     """The pipeline's own events have the step but no mode: they are about the run."""
-    with log_to_two_sinks(
-        tmp_path, FaultySink(always(ValueError("no"))), processors=["tag_step"]
-    ) as healthy:
+
+    def fail(events: Sequence[Event]) -> Exception | None:
+        return ValueError("no") if any(event["event"] == "x" for event in events) else None
+
+    with log_to_two_sinks(tmp_path, FaultySink(fail), processors=["tag_step"]) as healthy:
         logflume.set_step(7, "eval")
         logflume.get_logger().info("x", n=1)
         assert wait_until(lambda: statuses(healthy.events))

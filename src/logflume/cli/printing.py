@@ -148,7 +148,7 @@ def number_text(value: float | None) -> str:
     """Return a number with up to four significant digits; empty for None.
 
     >>> number_text(1.70312), number_text(-5.588e-09), number_text(463795200.0)
-    ('1.703', '-5.6e-09', '463.8M')
+    ('1.703', '-5.6e-9', '463.8M')
     """
     if value is None:
         return ""
@@ -160,7 +160,9 @@ def number_text(value: float | None) -> str:
             return f"{value / limit:.4g}{unit}"
     if 1000 <= size < 1e6:
         return f"{value:,.0f}"
-    return f"{value:.4g}" if size >= _SMALL or not size else f"{value:.2g}"
+    text = f"{value:.4g}" if size >= _SMALL or not size else f"{value:.2g}"
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else text  # as in the console
 
 
 def console(width: int) -> rich.console.Console:
