@@ -145,7 +145,6 @@ def test_export(here: Path) -> None:
         (["sql", "x*", "select 1"], "no runs"),
         (["outputs", "first", "--step", "one"], "--step one: expected a step (400) or a range"),
         (["outputs", "first", "--worst", "1", "--sort", "x"], "no field 'rewards/x'"),
-        (["outputs", "first", "--worst", "1", "--sort", "Advantge"], "did you mean 'advantage'?"),
         (["outputs", "first", "--sort", "x"], "--sort x: it needs --worst or --best"),
         (["outputs", "first", "--worst", "1", "--best", "1"], "--worst and --best can't be"),
         (
@@ -280,6 +279,15 @@ def test_the_case_of_values_does_not_matter(here: Path) -> None:
         assert check_output(here, *query, small) == check_output(here, *query, capital)
     assert run(here, "diagnose", "first", "--fail-on", "Critical").returncode in (0, 1)
     assert run(here, "outputs", "first", "--mode", "EVAL").returncode == 0
+
+
+def test_outputs_sorted_by_another_number(here: Path) -> None:
+    """Each number of a completion can be sorted by, and one that none has is named."""
+    options = ["--sort", "index", "--best", "1", "--json"]
+    (best,) = json.loads(check_output(here, "outputs", "first", *options))
+    assert 1 == best["index"]
+    done = run(here, "outputs", "first", "--sort", "advantage", "--best", "1")
+    assert "no completion here has a value of 'advantage'; available: rewards/" in done.stderr
 
 
 def test_tables_in_a_pipe_are_whole(tmp_path: Path) -> None:
