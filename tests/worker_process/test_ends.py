@@ -253,10 +253,12 @@ def test_a_worker_process_that_nothing_can_replace(tmp_path: Path) -> None:
         say(logflume.shutdown())
         """,
     )
-    assert [False, {"shutdown_timeout": 1_000}] == json.loads(script.line())
+    done, dropped = json.loads(script.line())
     assert "True" == script.line()
     _, errors = script.end()
 
-    assert "events dropped: shutdown_timeout 1000" in errors
+    count = dropped["shutdown_timeout"]  # the state of the code may arrive late, as one more event
+    assert (False, ["shutdown_timeout"], True) == (done, list(dropped), count in (1_000, 1_001))
+    assert f"events dropped: shutdown_timeout {count}" in errors
     assert [] == script.numbers()
     assert [(1, 0)] == [(e["attempt"], e["number"]) for e in script.events() if e["event"] == "y"]
