@@ -50,6 +50,46 @@ def test_the_curves_that_a_brief_has(tmp_path: Path) -> None:
     assert expected == curves_of(folder)
 
 
+@pytest.mark.parametrize("reported", [{}, {"reward": 0.75}])
+def test_the_rewards_of_a_loop_of_ones_own(tmp_path: Path, reported: dict[str, float]) -> None:
+    """Functions that only `reward` events have are among the curves, and evaluations with them."""
+    logflume.initialize(dir=tmp_path, run="own")
+    log = logflume.get_logger()
+    for step in range(3):
+        logflume.set_step(step)
+        log.info("training", loss=0.5, **reported)
+        log.info("reward", right=[1.0, 0.0], form=[0.5, 0.0])
+    logflume.set_step(2, "eval")
+    log.info("evaluation", accuracy=0.5)
+    log.info("reward", right=[1.0, 0.0])
+    logflume.shutdown()
+
+    total = "reward" if reported else "reward.rewards/total/mean"
+    functions = ["reward.rewards/form/mean", "reward.rewards/right/mean"]
+    evaluated = ["reward.rewards/total/mean", "accuracy", "reward.rewards/right/mean"]
+    expected = [total, "loss", *functions, *(f"eval {name}" for name in evaluated)]
+    assert expected == curves_of(tmp_path / "own")
+
+
+def test_the_completions_that_a_brief_has(tmp_path: Path) -> None:
+    """They are the best and the worst one of the last step with any, even of the same text."""
+    completions = [
+        {"event": "model_output", "step": step, "prompt": f"{n}?", "model_output": "7"}
+        | {"rewards/total": float(n)}
+        for step in (100, 109)
+        for n in range(3)
+    ]
+    training = [{"event": "training", "step": step, "loss": 0.5} for step in range(120)]
+    folder = record(tmp_path, [*training, *completions])
+
+    lines = make_brief(logflume.open_run(folder)).splitlines()
+    titles = [line for line in lines if line.startswith(("- highest", "- lowest"))]
+    assert ["- highest reward 2, step 109", "- lowest reward 0, step 109"] == [
+        " ".join(title.split()[:6]) for title in titles
+    ]
+    assert ["  Prompt: 2?", "  Prompt: 0?"] == [line for line in lines if "Prompt: " in line]
+
+
 @pytest.mark.parametrize("max_tokens", [50, 300, MAX_TOKENS])
 def test_the_limit_holds_whatever_the_run_contains(tmp_path: Path, max_tokens: int) -> None:
     """Long names, many functions and long texts are cut, and a line says so."""

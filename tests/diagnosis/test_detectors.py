@@ -22,6 +22,7 @@ from logflume.diagnosis.finding import SEVERITIES
 from logflume.diagnosis.reward_batches import measure_reward_batch
 from logflume.diagnosis.watch import Diagnosis
 from logflume.events.metric_names import METRIC_NAMES, find_metric
+from logflume.processors.flatten_rewards import FlattenRewards
 from tests.diagnosis import short_runs
 from tests.diagnosis.corpus import failing_runs, healthy_runs
 from tests.diagnosis.failing import FAILURES
@@ -709,3 +710,90 @@ def test_groups_without_signal_by_their_spread(share: float, signals: list[str])
         events.append({"event": "training", "step": step, **report})
     events.append({"event": "run_finished", "status": "finished"})
     assert signals == [f.signal for event in events for f in diagnosis.observe(event)]
+
+
+_HARD = [1.0] * 2 + [0.0] * 30
+"""The correctness in four groups of eight, three of which nobody solves."""
+
+
+def _hard_training(
+    step: int, reported: Callable[[dict[str, Any]], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the events of a step whose reward is mostly that of a format that never fails."""
+    rewards = {"correctness": _HARD, "format": [3.0] * 32}
+    event = FlattenRewards()(None, "info", {"event": "reward", "step": step, **rewards})
+    report = {"frac_reward_zero_std": 0.75, **reported(event)}
+    return [{"event": "training", "step": step, **report}, event]
+
+
+@pytest.mark.parametrize(
+    "reported",
+    [
+        lambda event: {},
+        lambda event: {"reward": event["rewards/total/mean"]},
+        lambda event: {"reward": event["rewards/total/mean"], "reward_std": 0.1},
+        lambda event: {"critic/score/mean": event["rewards/total/mean"]},
+    ],
+)
+def test_a_total_reward_hides_no_functions(
+    reported: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    """The lists of `reward` events say how hard groups are, whatever is reported of the total."""
+    diagnosis = Diagnosis()
+    events = [event for step in range(400) for event in _hard_training(step, reported)]
+    found = [f for event in events for f in diagnosis.observe(event)]
+    (finding,) = (f for f in found if f.signal.startswith("groups"))
+    assert "groups_too_hard" == finding.signal
+    assert ["correctness", "format"] == diagnosis.history.functions
+    assert "always" not in finding.try_next + finding.cause
+
+
+def test_a_trainer_that_reports_its_functions() -> None:
+    """What a trainer reports itself is not read from `reward` events again."""
+    diagnosis = Diagnosis()
+    report = {"reward": 0.5, "reward_std": 0.2, "rewards/a/mean": 0.5, "rewards/a/std": 0.2}
+    for step in range(20):
+        diagnosis.observe({"event": "training", "step": step, **report})
+        diagnosis.observe({"event": "reward", "step": step, **report, "frac_all_correct": 0.1})
+    history = diagnosis.history
+    counts = {name: history[name].count for name in (*report, "frac_all_correct")}
+    assert dict.fromkeys(counts, 20) == counts
+    assert 20 == diagnosis.reports
+
+
+def test_the_share_of_equal_groups_that_is_reported() -> None:
+    """A share of groups without a spread is not mixed with one that is derived from the spread."""
+    diagnosis = Diagnosis()
+    for step in range(20):
+        report = {"event": "training", "step": step, "frac_reward_zero_std": 0.75}
+        diagnosis.observe(report)
+        diagnosis.observe({"event": "reward", "step": step, "rewards/total/std": 0.3})
+        diagnosis.observe({"event": "reward", "step": step, "reward_std": 0.3})
+    assert [0.75] * 20 == diagnosis.history["frac_reward_zero_std"].recent(100)
+
+
+@pytest.mark.parametrize(
+    ("is_correct", "shares", "signal"),
+    [
+        (False, {}, "groups_too_hard"),
+        (True, {}, "groups_too_easy"),
+        (None, {}, "groups_too_easy"),
+        (None, {"solve_all": 0.1, "solve_none": 0.8}, "groups_too_hard"),
+        (None, {"solve_all": 0.8, "solve_none": 0.1}, "groups_too_easy"),
+    ],
+)
+def test_how_hard_groups_are(
+    is_correct: bool | None, shares: dict[str, float], signal: str
+) -> None:
+    """Right and wrong answers say how hard groups are, and the reward only without them."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(400):
+        report = {"reward": 0.9, "reward_std": 0.0, "frac_reward_zero_std": 0.9, **shares}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+        output = {"event": "model_output", "step": step, "quality/correct": is_correct}
+        found += diagnosis.observe(output)
+    (finding,) = (f for f in found if f.signal.startswith("groups"))
+    other = {"groups_too_easy": "never solve", "groups_too_hard": "always solve"}[signal]
+    assert signal == finding.signal
+    assert other not in finding.cause + finding.try_next

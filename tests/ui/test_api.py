@@ -21,6 +21,9 @@ pytest.importorskip("starlette", reason="the extra `ui` is not installed")
 pytest.importorskip("httpx", reason="httpx, which Starlette's test client needs, is not installed")
 
 
+TOTAL = "reward.rewards/total/mean"
+
+
 @pytest.fixture(scope="session")
 def client(runs: Path) -> Iterator[Any]:
     with client_of(runs) as client:
@@ -224,3 +227,43 @@ def test_an_evaluation_hides_no_rewards(tmp_path: Path) -> None:
     assert "reward.rewards/total/mean" == main[0]
     assert {"reward.rewards/right/mean", "reward.rewards/form/mean"} == set(main[1:3])
     assert "reward" in main
+
+
+@pytest.mark.parametrize(
+    "reported",
+    [{"reward": 0.75, "reward_std": 0.1}, {"critic/score/mean": 0.75}, {"eval_reward": 0.5}, {}],
+)
+def test_a_total_hides_no_functions(tmp_path: Path, reported: dict[str, float]) -> None:
+    """The reward functions of `reward` events are main curves, whoever reports their total."""
+    logflume.initialize(dir=tmp_path, run="a")
+    log = logflume.get_logger()
+    for step in range(4):
+        logflume.set_step(step)
+        log.info("training", **{"loss": 0.5, **reported})
+        log.info("reward", right=[1.0, 0.0], form=[0.5, 0.5])
+    log.info("evaluation", mode="eval", accuracy=0.5)
+    logflume.shutdown()
+    with client_of(tmp_path) as client:
+        main = client.get("/api/curves", params={"run": "a"}).json()["main"]
+
+    (total,) = [n for n in reported if n in ("reward", "critic/score/mean")] or [TOTAL]
+    functions = {"reward.rewards/right/mean", "reward.rewards/form/mean"}
+    assert total == main[0]
+    assert functions == set(main[1:3])
+    assert {"accuracy", "loss"} <= set(main[3:])
+    assert 1 == len({TOTAL, "reward", "critic/score/mean"} & set(main))
+
+
+def test_functions_that_a_trainer_reports_are_shown_once(tmp_path: Path) -> None:
+    """The curves of the trainer, which has the means of all ranks, replace those of its batches."""
+    logflume.initialize(dir=tmp_path, run="a")
+    log = logflume.get_logger()
+    for step in range(4):
+        logflume.set_step(step)
+        log.info("training", **{"reward": 0.75, "rewards/right/mean": 0.5})
+        log.info("reward", right=[1.0, 0.0], form=[0.5, 0.5])
+    logflume.shutdown()
+    with client_of(tmp_path) as client:
+        main = client.get("/api/curves", params={"run": "a"}).json()["main"]
+
+    assert ["reward", "rewards/right/mean"] == main

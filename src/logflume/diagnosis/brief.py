@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from logflume.diagnosis.diagnose_run import RecordedFinding, diagnose_run
 from logflume.diagnosis.finding import SEVERITIES
 from logflume.events.metric_names import find_metric
@@ -24,13 +26,19 @@ MAX_TOKENS = 2_000
 
 _MAX_FINDINGS = 8
 _MAX_CURVES = 16
+_MAX_EVALUATED = 8
 _MAX_SETTINGS = 24
 _MAX_VALUE_CHARACTERS = 60
 _MAX_TEXT_CHARACTERS = 320
 _POINTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
-_FIRST = ("reward", "kl", "entropy", "loss", "grad_norm", "learning_rate")
+_FIRST = ("reward", "accuracy", "kl", "entropy", "loss", "grad_norm", "learning_rate")
 """The curves that come first; functions of the reward follow."""
+
+_REWARD_EVENT = "reward."
+"""The prefix of the metrics of `reward` events among those of several types."""
+
+_LEAST_PREFERRED = 1_000
 
 _PIECE = re.compile(r"[A-Za-z]+|\d|\n+|[^\w\s]|_|[^\x00-\x7f]")
 
@@ -73,7 +81,7 @@ def make_brief(run: Run, max_tokens: int = MAX_TOKENS) -> str:
         *_findings(diagnosis.findings),
         *_settings(info),
         *_curves(run),
-        *_examples(run, info),
+        *_examples(run),
     ]
     return _fit(lines, max_tokens)
 
@@ -136,10 +144,10 @@ def _is_minor(value: Any) -> bool:
 
 
 def _curves(run: Run) -> Iterator[str]:
-    table = run.metrics(wide=True, events=("training", "evaluation")).arrow
-    curves = dict(list(_find_curves(table, "train").values())[:_MAX_CURVES])
-    evaluated = _find_curves(table, "eval")
-    curves |= {f"eval {evaluated[one][0]}": evaluated[one][1] for one in _FIRST if one in evaluated}
+    table = run.metrics(wide=True, events=("training", "evaluation", "reward")).arrow
+    curves = dict(_find_curves(table, "train")[:_MAX_CURVES])
+    evaluated = _find_curves(table, "eval")[:_MAX_EVALUATED]
+    curves |= {f"eval {name}": values for name, values in evaluated}
     if not curves:
         return
     yield "## Curves"
@@ -150,22 +158,24 @@ def _curves(run: Run) -> Iterator[str]:
         yield f"- {_short(name)}: {points}; {min(values):.3g}, {max(values):.3g}"
 
 
-def _find_curves(table: pa.Table, mode: str) -> dict[str, tuple[str, list[float]]]:
+def _find_curves(table: pa.Table, mode: str) -> list[tuple[str, list[float]]]:
     """Return the name and the values of each known metric in a mode, the most important first.
 
-    Of the names that report the same metric, the preferred one is chosen.
+    Of the names that report the same metric, the preferred one is chosen, and one of a `reward`
+    event only if there is no other.
     """
     modes = table["mode"].to_pylist()
     found: dict[str, tuple[int, str, list[float]]] = {}
     for name in table.column_names:
-        metric, preference = find_metric(name) or ("", 0)
+        metric, preference = find_metric(name.removeprefix(_REWARD_EVENT)) or ("", 0)
+        preference += _LEAST_PREFERRED * name.startswith(_REWARD_EVENT)
         if not metric or _is_spread(metric) or (metric in found and found[metric][0] <= preference):
             continue
         column = zip(modes, table[name].to_pylist(), strict=True)
         values = [v for m, v in column if m == mode and v is not None and math.isfinite(v)]
         if values:
             found[metric] = preference, name, values
-    return {metric: found[metric][1:] for metric in sorted(found, key=_order)}
+    return [found[metric][1:] for metric in sorted(found, key=_order)]
 
 
 def _is_spread(metric: str) -> bool:
@@ -179,26 +189,28 @@ def _order(metric: str) -> tuple[int, str]:
     return len(_FIRST) + (not metric.startswith("rewards/")), metric
 
 
-def _examples(run: Run, info: RunSummary) -> Iterator[str]:
+def _examples(run: Run) -> Iterator[str]:
     if "model_output" not in run.types():
         return
-    steps = (max(0, (info.last_step or 0) - 10), None)
+    # The last step that has any: completions may be recorded of a few steps only.
+    steps = pc.max(run.outputs(columns=["step"]).arrow["step"]).as_py()
     columns = ["step", "rewards/total*", "prompt*", "model_output*"]
     columns += [optional("question"), optional("id")]
-    shown: set[str] = set()
+    shown: set[tuple[str, str]] = set()
     for title, best, worst in (("highest", 1, None), ("lowest", None, 1)):
         chosen = run.outputs(steps=steps, columns=columns, best=best, worst=worst)
         for row in chosen.to_pylist():
+            prompt = _excerpt(row.get("prompt") or row.get("question"))
             text = _excerpt(row.get("model_output"))
-            if text in shown:
+            if (prompt, text) in shown:
                 continue
             if not shown:
-                yield "## Completions of the last steps"
-            shown.add(text)
+                yield "## Completions of the last recorded step"
+            shown.add((prompt, text))
             name = f" {_short(row['id'])}" if row.get("id") else ""
             reward = row.get("rewards/total")
             yield f"- {title} reward {reward:.3g}, step {row['step']}{name}"
-            yield f"  Prompt: {_excerpt(row.get('prompt') or row.get('question'))}"
+            yield f"  Prompt: {prompt}"
             yield f"  Completion: {text}"
 
 

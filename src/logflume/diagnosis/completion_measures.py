@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-__all__ = ["FIELDS", "Completion", "Completions", "Condition", "is_looping"]
+__all__ = ["CORRECT", "FIELDS", "Completion", "Completions", "Condition", "is_looping"]
 
 FIELDS = (
     "id",
@@ -22,8 +22,12 @@ FIELDS = (
     "tool_failures",
     "policy_version",
     "quality/repetition",
+    "quality/correct",
 )
 """The fields of a `model_output` event that are read."""
+
+CORRECT = "correct"
+"""The share of correct completions among those of which it is known."""
 
 _KEPT = 256
 _SHOWN = 5
@@ -63,6 +67,7 @@ class Completion(NamedTuple):
         staleness: Steps since the weights that generated it.
         text_hash: Hash of its text.
         group: What identifies its group.
+        is_correct: Whether its answer is correct; None if unknown.
     """
 
     id: str | None
@@ -74,6 +79,7 @@ class Completion(NamedTuple):
     staleness: float | None
     text_hash: int
     group: tuple[Any, ...]
+    is_correct: bool | None
 
 
 class Completions:
@@ -96,7 +102,7 @@ class Completions:
             values: The values of `FIELDS`, None where a completion has none.
         """
         completion_id, step, generation, group, text, reward, truncated = values[:7]
-        tokens, calls, failures, version, repetition = values[7:]
+        tokens, calls, failures, version, repetition, correct = values[7:]
         key = step if generation is None else generation
         key = key if type(key) in _NUMBERS else None
         measures = None
@@ -118,6 +124,7 @@ class Completions:
             step - version if is_dated else None,
             hash(text) if len(text) >= _MIN_DUPLICATE_CHARACTERS else 0,
             (key, group) if type(group) in _NUMBERS else (),
+            correct if type(correct) is bool else None,
         )
         self._batch.append(completion)
         self._kept.append(completion)
@@ -137,6 +144,9 @@ class Completions:
         stale = [c.staleness for c in batch if c.staleness is not None]
         if stale:
             measures["staleness"] = sum(stale) / len(stale)
+        known = [c.is_correct for c in batch if c.is_correct is not None]
+        if known:
+            measures[CORRECT] = sum(known) / len(known)
         if calls:
             measures["rollouts/tool_failures"] = sum(c.tool_failures for c in batch) / calls
         if (share := _duplicate_share(batch)) is not None:

@@ -26,6 +26,8 @@ class Evidence:
         threshold: The limit that was crossed.
         signal: A more specific name than that of the detector.
         severity: A severity other than that of the detector.
+        cause: A more specific cause than that of the detector.
+        try_next: More specific advice than that of the detector.
         fields: More fields of the `alert` event.
     """
 
@@ -36,6 +38,8 @@ class Evidence:
     threshold: float | None = None
     signal: str | None = None
     severity: Severity | None = None
+    cause: str | None = None
+    try_next: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from itertools import combinations, pairwise
 
+from logflume.diagnosis.completion_measures import CORRECT
 from logflume.diagnosis.detector import Detector, has_gained, state
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR, critical_value
 from logflume.diagnosis.finding import Evidence
@@ -25,6 +26,22 @@ __all__ = [
 _TOO_EASY = "groups_too_easy"
 _TOO_HARD = "groups_too_hard"
 
+_WHAT = {_TOO_EASY: "too easy", _TOO_HARD: "too hard"}
+_CAUSE = {
+    _TOO_EASY: "The policy solves these problems every time.",
+    _TOO_HARD: "The policy never solves these problems, or what it generates is never accepted.",
+}
+_TRY_NEXT = {
+    _TOO_EASY: (
+        "Remove problems that are always solved from the dataset, or add harder ones; filter such "
+        "groups (`filter_groups` in verl)."
+    ),
+    _TOO_HARD: (
+        "Read completions of these groups; remove problems that are never solved, or add easier "
+        "ones; raise `num_generations` or `temperature`; give a reward for parts of a solution."
+    ),
+}
+
 
 class GroupsWithoutSignal(Detector):
     """In most groups, all completions have the same reward, so nothing is learned from them.
@@ -37,8 +54,12 @@ class GroupsWithoutSignal(Detector):
     0.05 by four standard errors. If the share isn't reported, it is at least the share of the
     reports whose mean spread is zero.
 
+    Whether they are too easy or too hard is known from the shares of groups with right and with
+    wrong answers only; without these, from the function for correctness, the completions that are
+    known to be correct, or the reward.
+
     Unless the groups are too easy, a gain excuses the high share: more correct answers (or more
-    reward, without a function for correctness) than before the rise; without a rise, more than at
+    reward, where correctness is unknown) than before the rise; without a rise, more than at
     the start or 100 reports before, because sparse rewards begin like this. Groups that are too
     easy have the severity `info`, because a training that has solved its problems ends like this.
 
@@ -97,7 +118,7 @@ class GroupsWithoutSignal(Detector):
             return None
         kind = kind or self._kind(history)
         if kind != _TOO_EASY:
-            solved = history[find_correctness(history, CORRECTNESS) or "reward"]
+            solved = history[_find_solved(history)]
             since = series.blocks[-min(self._RECENT_BLOCKS, len(series.blocks))].end
             if has_risen:
                 since = series.crossing((lowest + share) / 2, is_rise=True)
@@ -106,7 +127,7 @@ class GroupsWithoutSignal(Detector):
             if has_gained(solved, since, share=self._GAIN):
                 return None
         name = history.name(metric)
-        what = {_TOO_EASY: "too easy", _TOO_HARD: "too hard"}.get(kind, "too easy or too hard")
+        what = _WHAT.get(kind, "too easy or too hard")
         return Evidence(
             f"In {share:.0%} of the groups, all completions have the same reward: the problems are "
             f"{what} to learn from.",
@@ -116,6 +137,8 @@ class GroupsWithoutSignal(Detector):
             self.share,
             signal=kind,
             severity="info" if kind == _TOO_EASY else None,
+            cause=_CAUSE.get(kind),
+            try_next=_TRY_NEXT.get(kind),
         )
 
     def _certain_share(self, series: Series) -> float | None:
@@ -134,17 +157,26 @@ class GroupsWithoutSignal(Detector):
         return None
 
     def _kind(self, history: History) -> str:
-        metric = find_correctness(history, CORRECTNESS)
-        place = position(history, metric, blocks=2) if metric else None
+        _, all_correct, none_correct = (history[metric].mean(2) for metric in self.reads)
+        if all_correct != none_correct and all_correct + none_correct > 0:  # False for NaN
+            return _TOO_EASY if all_correct > none_correct else _TOO_HARD
+        metric = _find_solved(history)
+        place = position(history, metric, blocks=2)
         if place is None:
             metric = "reward"
             place = position(history, metric, blocks=2)
-        rewards = history[metric or "reward"]
+        rewards = history[metric]
         if place is None and rewards.top is not None and rewards.top.level > 0:
             place = rewards.blocks[-1].level / rewards.top.level
         if place is None:
             return self.signal
         return _TOO_EASY if place >= 0.5 else _TOO_HARD
+
+
+def _find_solved(history: History) -> str:
+    """Return the metric that says best how much is solved."""
+    solved = find_correctness(history, CORRECTNESS)
+    return solved or (CORRECT if CORRECT in history else "reward")
 
 
 def _has_begun(series: Series) -> bool:

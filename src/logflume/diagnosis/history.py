@@ -22,7 +22,7 @@ _MAX_PLANS = 256
 _MAX_MAGNITUDE = 1e150  # squares of larger values overflow to infinity
 
 _SHARES = frozenset({"frac_all_correct", "frac_none_correct", "repetition"})
-"""Metrics of `reward` and `generation` events that no trainer reports itself."""
+"""Metrics of `reward` and `generation` events that alone are no report."""
 
 _EVALUATED = frozenset({"reward", "loss", "accuracy"})
 
@@ -63,6 +63,7 @@ _Found: TypeAlias = list[tuple[str, int]]
 
 
 _SPREAD, _EQUAL = "reward_std", "frac_reward_zero_std"
+_FUNCTIONS = "rewards/"
 
 
 class _Plan(NamedTuple):
@@ -82,9 +83,10 @@ class _Plan(NamedTuple):
 class History:
     """The metrics of one training so far.
 
-    A report is a `training` event and the `reward` event of the same step, or one of them alone. A
-    value that is missing, not a number or not finite is not added to its series, so each series has
-    only the reports with a value.
+    A report is a `training` event and the `reward` event of the same step, or one of them alone. Of
+    a `reward` event, only what no `training` event has is read: some trainers report the means of
+    all ranks, others only the total reward. A value that is missing, not a number or not finite is
+    not added to its series, so each series has only the reports with a value.
 
     Args:
         total_steps: Number of steps that the training will make; None if unknown.
@@ -112,6 +114,7 @@ class History:
         self._last_tokens = math.nan
         self._report_step: int | None = None
         self._report_types: set[Any] = set()
+        self._of_trainer: set[str] = set()
 
     def __getitem__(self, metric: str) -> Series:
         """Return the series of a metric, which is empty if it was never reported."""
@@ -173,17 +176,36 @@ class History:
 
         Events of different types and the same step are one report.
         """
-        plan = self._plan(event, "report", _report_metric)
+        is_trainer = event["event"] == "training"
+        find = _report_metric if is_trainer else self._reward_metric
+        plan = self._plan(event, find.__name__, find)
         if not plan.fields:
             return plan.metrics
+        if is_trainer:
+            self._note_trainer(metric for _, metric, _ in plan.fields)
         self._begin(event)
-        self._count_report(event["event"])
+        if not plan.metrics <= _SHARES:
+            self._count_report(event["event"])
         self._read(event, plan)
         if "step_time" in plan.metrics:
             self._derive_seconds_per_token()
-        if plan.lacks_equal:  # where all groups of a report have none, it is 1, else 0 at least
+        # Where all groups of a report have no spread, the share is 1, else 0 at least.
+        if plan.lacks_equal and _EQUAL not in self._names:
             self._append(_EQUAL, float(self[_SPREAD].last == 0.0))
         return plan.metrics
+
+    def is_of_trainer(self, metric: str) -> bool:
+        """Whether `training` events report a metric; for reward functions, whether they do any."""
+        return _family(metric) in self._of_trainer
+
+    def _note_trainer(self, metrics: Iterable[str]) -> None:
+        reported = {_family(metric) for metric in metrics}
+        if not reported <= self._of_trainer:
+            self._of_trainer |= reported
+            self._plans.clear()
+
+    def _reward_metric(self, name: str) -> _Found:
+        return [found for found in _report_metric(name) if not self.is_of_trainer(found[0])]
 
     def _count_report(self, event_type: Any) -> None:
         before, step = self._report_step, self.step
@@ -196,7 +218,7 @@ class History:
             self.strides.append(step - before)
 
     def add_shares(self, event: Mapping[str, Any]) -> frozenset[str]:
-        """Add what only a `reward` event has; the trainer reports the other metrics of rewards."""
+        """Add the shares of completions in a `generation` event; return their names."""
         plan = self._plan(event, "shares", _share_metric)
         self._begin(event)
         self._read(event, plan)
@@ -308,6 +330,10 @@ class History:
         seconds = self["step_time"].last
         if tokens > 0 and seconds > 0:
             self._append(SECONDS_PER_TOKEN, seconds / tokens)
+
+
+def _family(metric: str) -> str:
+    return _FUNCTIONS if metric.startswith(_FUNCTIONS) else metric
 
 
 def _report_metric(name: str) -> _Found:

@@ -94,7 +94,6 @@ class Diagnosis:
         self._detectors = make_detectors(self._options)
         self._history = History(total_steps)
         self._completions = Completions()
-        self._has_trainer = False
         self._open: dict[Detector, OpenFinding] = {}
         self._quiet: dict[Detector, int] = {}
         self._subscribers: dict[frozenset[str], _Subscribers] = {}
@@ -146,21 +145,18 @@ class Diagnosis:
     def _observe_report(self, event: Mapping[str, Any]) -> list[Finding]:
         history = self._history
         metrics = history.add_report(event)
-        self._has_trainer = self._has_trainer or "reward" in metrics
         findings = self._close() + self._evaluate(metrics)
         findings += self._evaluate(history.add_evaluation(event, is_prefixed=True))
         return findings + self._evaluate(history.add_sample(event))
 
     def _observe_rewards(self, event: Mapping[str, Any]) -> list[Finding]:
-        measures = measure_reward_batch(event, with_spread=not self._has_trainer)
+        history = self._history
+        measures = measure_reward_batch(event, with_spread=not history.is_of_trainer("reward_std"))
         spread = measures.pop("spread_within_groups", None)
-        if self._has_trainer:  # it reports the same metrics itself
-            findings = self._evaluate(self._history.add_shares(event))
-        else:
-            extra = {} if spread is None else {"reward_std": spread}
-            metrics = self._history.add_report({**extra, **event})
-            findings = self._close() + self._evaluate(metrics)
-        return findings + self._evaluate(self._history.add_values(measures))
+        extra = {} if spread is None else {"reward_std": spread}
+        metrics = history.add_report({**extra, **event})
+        findings = self._close() + self._evaluate(metrics)
+        return findings + self._evaluate(history.add_values(measures))
 
     def _evaluate(self, metrics: frozenset[str]) -> list[Finding]:
         """Call the detectors that read one of the metrics."""
@@ -227,8 +223,8 @@ class Diagnosis:
             severity=evidence.severity or detector.severity,
             step=history.step,
             evidence=evidence,
-            cause=detector.cause,
-            try_next=detector.try_next,
+            cause=evidence.cause or detector.cause,
+            try_next=evidence.try_next or detector.try_next,
             completions=shown,
             condition=detector.shows if shown else None,
         )

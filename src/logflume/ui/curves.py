@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.events.catalogue import CATALOGUE, has_curves
+from logflume.events.metric_names import find_metric
 from logflume.query.columns import optional
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ _MAX_STEPS = 4_000
 
 _TOKENS = "num_tokens"
 
+_REWARDS = ("reward", "rewards/*/mean")
+
 _MAIN = (
-    "reward",
-    "rewards/*/mean",
+    *_REWARDS,
     "eval_reward",
     "generation.quality/correct/mean",
+    "accuracy",
+    "eval_accuracy",
     "loss",
     "eval_loss",
     "entropy",
@@ -46,10 +50,10 @@ _MAIN = (
     "learning_rate",
     "step_time",
 )
-"""Names and patterns, the most important first. A run without any starts with its first curves."""
+"""Names and patterns, the most important first; of the names that trainers have for a metric, its
+own. A run without any starts with its first curves."""
 
-_INSTEAD = ("reward.rewards/total/mean", "reward.rewards/*/mean")
-"""For runs whose trainer reports no rewards of the training: an evaluation may report some."""
+_TOTAL = "reward.rewards/total/mean"
 
 _MAX_MAIN = 24
 
@@ -98,14 +102,40 @@ def _add_curves(curves: Curves, table: pa.Table) -> None:
 
 
 def select_main(curves: Curves) -> list[str]:
-    """Return the names of the curves that matter most, in that order."""
-    has_rewards = any(
-        name.startswith("reward") and "." not in name and "train" in modes
-        for name, modes in curves.items()
-    )
-    patterns = _MAIN if has_rewards else (*_INSTEAD, *_MAIN)
-    chosen = [name for pattern in patterns for name in curves if fnmatchcase(name, pattern)]
+    """Return the names of the curves that matter most, in that order.
+
+    The rewards of the training come first. The total and the functions are each those that the
+    trainer reports, and those of `reward` events if it reports none.
+    """
+    names = _by_metric(curves)
+    chosen: list[str] = []
+    for pattern in _REWARDS:
+        found = [name for name in _matching(pattern, names) if "train" in curves[name]]
+        chosen += found or _find_rewards(curves, pattern)
+    for pattern in _MAIN:
+        chosen += _matching(pattern, names)
     return list(dict.fromkeys(chosen))[:_MAX_MAIN] or list(curves)[:12]
+
+
+def _matching(pattern: str, names: dict[str, str]) -> list[str]:
+    return [name for metric, name in names.items() if fnmatchcase(metric, pattern)]
+
+
+def _by_metric(curves: Curves) -> dict[str, str]:
+    """Return the name of each metric: the preferred one, if it has several."""
+    found: dict[str, tuple[int, str]] = {}
+    for name in curves:
+        metric, preference = find_metric(name) or (name, 0)
+        if metric not in found or preference < found[metric][0]:
+            found[metric] = preference, name
+    return {metric: name for metric, (_, name) in found.items()}
+
+
+def _find_rewards(curves: Curves, pattern: str) -> list[str]:
+    """Return the curves of `reward` events for a pattern of `_REWARDS`."""
+    if pattern == "reward":
+        return [_TOTAL] if _TOTAL in curves else []
+    return [name for name in curves if name != _TOTAL and fnmatchcase(name, f"reward.{pattern}")]
 
 
 def read_axes(run: Run) -> dict[str, list[Any]]:
