@@ -404,6 +404,84 @@ def test_a_function_that_takes_over_from_another_one() -> None:
     assert [] == [f.signal for event in events for f in diagnosis.observe(event)]
 
 
+def _by_difficulty(is_learning: bool) -> list[dict[str, Any]]:
+    """Return reports in which harder problems have longer and fewer correct completions."""
+    rng = np.random.default_rng(17)
+    events: list[dict[str, Any]] = []
+    for step in range(200):
+        learned = 0.3 * step / 200 * is_learning
+        hard = 0.08 * float(rng.standard_normal())
+        correct = 0.4 + learned - hard + 0.03 * float(rng.standard_normal())
+        depth = 0.5 + learned + hard + 0.03 * float(rng.standard_normal())
+        report = {"rewards/correctness/mean": correct, "rewards/depth/mean": depth}
+        events.append({"event": "training", "step": step, "reward": correct + depth, **report})
+    return events
+
+
+@pytest.mark.parametrize("is_learning", [False, True])
+def test_functions_that_rise_together(is_learning: bool) -> None:
+    """Two functions that both rise don't contradict each other, whatever harder problems do."""
+    diagnosis = Diagnosis()
+    found = {f.signal for event in _by_difficulty(is_learning) for f in diagnosis.observe(event)}
+    assert ("anti_correlated_functions" in found) is not is_learning
+
+
+@pytest.mark.parametrize(("within", "is_found"), [(-1.0, True), (1.0, False)])
+def test_functions_are_correlated_within_groups(within: float, is_found: bool) -> None:
+    """That harder problems have other rewards is no correlation of the functions."""
+    rng = np.random.default_rng(18)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(60):
+        hard = rng.normal(0, 1, 8).repeat(8)
+        own = 0.3 * rng.standard_normal(64)
+        lists = {"rewards/correctness": own - hard, "rewards/depth": within * own + hard}
+        event = {name: values.tolist() for name, values in lists.items()}
+        found += diagnosis.observe({"event": "reward", "step": step, "num_generations": 8, **event})
+    assert ["anti_correlated_functions"] * is_found == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "is_found"),
+    [
+        (-0.01, 0.05, False),  # a penalty that few completions get
+        (-0.03, 0.03, True),  # one that most of them get
+        (0.03, 0.03, True),
+        (0.06, 0.01, False),  # a function that nearly all of them satisfy
+    ],
+)
+def test_a_small_function_beside_a_large_one(mean: float, std: float, is_found: bool) -> None:
+    """Only a function that varies is dominated, however the other one's mean and spread relate."""
+    rng = np.random.default_rng(19)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(60):
+        report = {"rewards/score/mean": 40 + float(rng.standard_normal()), "rewards/score/std": 8.0}
+        small = mean * (1 + 0.1 * float(rng.standard_normal()))
+        report |= {"rewards/small/mean": small, "rewards/small/std": std}
+        report |= {"reward": report["rewards/score/mean"] + small}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ["dominating_function"] * is_found == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(("lost", "is_found"), [(0.0, False), (0.2, True)])
+def test_brevity_that_costs_correct_answers(lost: float, is_found: bool) -> None:
+    """A gain in reward excuses short completions, unless fewer answers are correct."""
+    rng = np.random.default_rng(20)
+    diagnosis = Diagnosis()
+    found = set()
+    for step in range(150):
+        short = min(1.0, max(0, step - 50) / 50)
+        correct = 0.5 - lost * short + 0.02 * float(rng.standard_normal())
+        tokens = 300 * (1 - 0.7 * short)
+        report = {"rewards/correctness/mean": correct, "rewards/brevity/mean": -tokens / 300}
+        report |= {"reward": correct - tokens / 300, "completions/mean_length": tokens}
+        found |= {
+            f.signal for f in diagnosis.observe({"event": "training", "step": step, **report})
+        }
+    assert ("length_collapse" in found) is is_found
+
+
 @pytest.mark.parametrize(
     ("name", "metric"),
     [
@@ -469,14 +547,17 @@ def test_what_is_bad_whatever_it_was_before(
     assert signals == [f.signal for event in events for f in diagnosis.observe(event)]
 
 
-@pytest.mark.parametrize(("copies", "signals"), [(8, ["duplicate_answers"]), (4, [])])
-def test_copies_from_the_start(copies: int, signals: list[str]) -> None:
-    """Groups that are copies of one answer since the start are found after fifteen batches."""
+@pytest.mark.parametrize(
+    ("copies", "words", "signals"),
+    [(8, 20, ["duplicate_answers"]), (4, 20, []), (8, 2, [])],
+)
+def test_copies_from_the_start(copies: int, words: int, signals: list[str]) -> None:
+    """Copies of a solution since the start are found after fifteen batches; labels may be equal."""
     diagnosis = Diagnosis()
     found = []
     for step in range(40):
         for index in range(8):
-            text = f"the answer to problem {step} is {0 if index < copies else index}"
+            text = f"problem {step}: {words * 'more '}{0 if index < copies else index}"
             output = {"event": "model_output", "step": step, "group": 0, "model_output": text}
             found += diagnosis.observe({**output, "id": f"c-{step}-{index}"})
     assert signals == [f.signal for f in found]
@@ -563,6 +644,30 @@ def test_a_level_that_is_too_high_from_the_start(
     diagnosis = Diagnosis()
     found = [f.signal for event in events for f in diagnosis.observe(event)]
     assert [signal] * is_found == found
+
+
+@pytest.mark.parametrize(("end", "signals"), [(0.58, ["truncation"]), (0.4, [])])
+def test_truncation_that_becomes_less(end: float, signals: list[str]) -> None:
+    """If most completions are truncated from the start, only a clear fall is a reason to wait."""
+    events = _always("completions/clipped_ratio", 0.0, 80, 1)
+    for event in events:
+        event["completions/clipped_ratio"] += 0.68 + (end - 0.68) * event["step"] / 80
+    diagnosis = Diagnosis()
+    assert signals == [f.signal for event in events for f in diagnosis.observe(event)]
+
+
+@pytest.mark.parametrize(("usual", "is_found"), [(0.004, True), (0.08, False)])
+def test_clipping_that_has_multiplied(usual: float, is_found: bool) -> None:
+    """A fifth of the tokens is much for an algorithm that usually clips one in a hundred."""
+    rng = np.random.default_rng(21)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(150):
+        share = usual + (0.2 - usual) * min(1.0, max(0, step - 60) / 40)
+        share *= math.exp(0.2 * rng.standard_normal())
+        report = {"clip_ratio/region_mean": share, "reward": 0.3 + step / 500}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ["clip_saturation"] * is_found == [f.signal for f in found]
 
 
 @pytest.mark.parametrize("decimals", [3, 4, 8])

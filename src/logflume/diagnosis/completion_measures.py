@@ -36,6 +36,7 @@ _MIN_GROUP = 2
 _MAX_NUMBER = 1e15
 _NUMBERS = frozenset({int, float})
 _MIN_DUPLICATE_CHARACTERS = 8
+_MIN_LONG_CHARACTERS = 80
 
 Condition: TypeAlias = Literal[
     "truncated at the length limit",
@@ -61,7 +62,8 @@ class Completion(NamedTuple):
         looping: Whether it ends in a loop, or half of it is repeated.
         tool_failures: Number of tool calls that failed.
         staleness: Steps since the weights that generated it.
-        text_hash: Hash of its text.
+        text_hash: Hash of its text; 0 for a text of a few characters.
+        is_long: Whether its text is longer than a label, a number or a short sentence.
         group: What identifies its group.
     """
 
@@ -73,6 +75,7 @@ class Completion(NamedTuple):
     tool_failures: int
     staleness: float | None
     text_hash: int
+    is_long: bool
     group: tuple[Any, ...]
 
 
@@ -117,6 +120,7 @@ class Completions:
             _count(failures),
             step - version if is_dated else None,
             hash(text) if len(text) >= _MIN_DUPLICATE_CHARACTERS else 0,
+            len(text) >= _MIN_LONG_CHARACTERS,
             (key, group) if type(group) in _NUMBERS else (),
         )
         self._batch.append(completion)
@@ -141,6 +145,8 @@ class Completions:
             measures["rollouts/tool_failures"] = sum(c.tool_failures for c in batch) / calls
         if (share := _duplicate_share(batch)) is not None:
             measures["duplicates"] = share
+        if (share := _duplicate_share(c for c in batch if c.is_long)) is not None:
+            measures["duplicates/long"] = share
         if (correlation := _length_correlation(batch)) is not None:
             measures["length_correlation"] = correlation
         return measures

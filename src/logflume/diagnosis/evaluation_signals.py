@@ -12,8 +12,7 @@ from logflume.diagnosis.detector import Detector, state
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
-from logflume.diagnosis.reward_signals import CORRECTNESS
-from logflume.diagnosis.scale import find_correctness, reward_scale
+from logflume.diagnosis.scale import CORRECTNESS, find_correctness, reward_scale
 from logflume.diagnosis.series import Series, median
 
 __all__ = ["EvaluationFalling", "EvaluationGap"]

@@ -11,8 +11,7 @@ from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR, cri
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.reward_batches import CORRELATION, VARIANCE_SHARE
-from logflume.diagnosis.reward_signals import CORRECTNESS
-from logflume.diagnosis.scale import find_correctness, position
+from logflume.diagnosis.scale import CORRECTNESS, find_correctness, position, solved
 from logflume.diagnosis.series import Series, median
 
 __all__ = [
@@ -24,6 +23,7 @@ __all__ = [
 
 _TOO_EASY = "groups_too_easy"
 _TOO_HARD = "groups_too_hard"
+_CLEAR_ERRORS = 2.0
 
 
 class GroupsWithoutSignal(Detector):
@@ -97,13 +97,13 @@ class GroupsWithoutSignal(Detector):
             return None
         kind = kind or self._kind(history)
         if kind != _TOO_EASY:
-            solved = history[find_correctness(history, CORRECTNESS) or "reward"]
+            answers = solved(history)
             since = series.blocks[-min(self._RECENT_BLOCKS, len(series.blocks))].end
             if has_risen:
                 since = series.crossing((lowest + share) / 2, is_rise=True)
-            elif _has_begun(solved):
+            elif _has_begun(answers):
                 return None
-            if has_gained(solved, since, share=self._GAIN):
+            if has_gained(answers, since, share=self._GAIN):
                 return None
         name = history.name(metric)
         what = {_TOO_EASY: "too easy", _TOO_HARD: "too hard"}.get(kind, "too easy or too hard")
@@ -255,8 +255,10 @@ class DominatingFunction(Detector):
     From the lists of `reward` events, which have the value of each completion, the share is a
     function's mean share of the variance over 50 batches (see `measure_reward_batch`). From the
     means and standard deviations of the functions, it is the variance of a function divided by the
-    sum of all variances; a function varies if its standard deviation exceeds 40 % of its mean. A
-    function that nearly all completions satisfy is expected to leave the variance to the others.
+    sum of all variances. Another function has to vary: its standard deviation exceeds 40 % of its
+    mean; and if it is a penalty, which is never positive, its mean exceeds 40 % of the standard
+    deviation. A function that nearly all completions satisfy, or a penalty that few get, is
+    expected to leave the variance to the others.
 
     Args:
         share: Share of the variance at which a function dominates, 0 to 1.
@@ -299,16 +301,19 @@ class DominatingFunction(Detector):
 
     def _shares_of_spreads(self, history: History) -> dict[str, float]:
         variances: dict[str, float] = {}
-        active = 0
+        active = set()
         for name in history.functions:
             spreads, means = history[f"rewards/{name}/std"], history[f"rewards/{name}/mean"]
             if len(spreads.blocks) < self._BLOCKS or len(means.blocks) < self._BLOCKS:
                 continue
-            spread = spreads.mean(self._BLOCKS)
+            spread, mean = spreads.mean(self._BLOCKS), means.mean(self._BLOCKS)
             variances[name] = spread * spread
-            active += spread > self._ACTIVE * abs(means.mean(self._BLOCKS))
+            is_rare = means.highest <= 0 and -mean < self._ACTIVE * spread
+            if spread > self._ACTIVE * abs(mean) and not is_rare:
+                active.add(name)
         total = sum(variances.values())
-        if active < 2 or not total > 0:
+        largest = max(variances, key=lambda name: variances[name], default=None)
+        if not active - {largest} or not total > 0:
             return {}
         return {name: variance / total for name, variance in variances.items()}
 
@@ -317,10 +322,13 @@ class AntiCorrelatedFunctions(Detector):
     """Two reward functions work against each other.
 
     From the lists of `reward` events, which have the value of each completion, the correlation is
-    the mean (Pearson) correlation of two functions over 50 batches. From the means of the
-    functions, it is the correlation of their changes from report to report, over 40 to 100 reports,
-    and must be more negative than chance explains. Changes are compared, not levels, because
-    functions with opposite trends need not be correlated.
+    the mean (Pearson) correlation of two functions within groups, over 50 batches. From the means
+    of the functions, it is the correlation of their changes from report to report, over 40 to 100
+    reports, and must be more negative than chance explains. Changes are compared, not levels,
+    because functions with opposite trends need not be correlated. The means of a batch also depend
+    on how hard its problems are, so two functions that rise together are not reported: since the
+    first half of the training, the sum of their gains exceeds two standard errors, and neither has
+    fallen by one.
 
     Args:
         correlation: The correlation below which two functions are reported, -1 to 0.
@@ -386,5 +394,24 @@ class AntiCorrelatedFunctions(Detector):
                 correlation = sums[0] / scale
                 # Fisher's transformation makes it normal, with this standard error.
                 error = 1 / math.sqrt(self._INDEPENDENT * sums[3] - 3)
-                if math.atanh(max(-0.999999, min(correlation, 0.0))) < -critical_value(200) * error:
+                if math.atanh(max(-0.999999, min(correlation, 0.0))) > -critical_value(200) * error:
+                    continue
+                means = (history[f"rewards/{name}/mean"] for name in (first, second))
+                if not _rise_together(*means):
                     yield (first, second), correlation
+
+
+def _rise_together(first: Series, second: Series) -> bool:
+    """Whether two levels have risen since the first half of the training, at least one clearly."""
+    gains = [_gain_in_errors(first), _gain_in_errors(second)]
+    return sum(gains) > _CLEAR_ERRORS and min(gains) > -1
+
+
+def _gain_in_errors(series: Series) -> float:
+    """Return the gain from the first half of the blocks to the second, in standard errors."""
+    half = len(series.blocks) // 2
+    if not half:
+        return 0.0
+    gain = series.mean(half) - series.mean(half, before=len(series.blocks) - half)
+    error = series.error(half, half) / CORRELATION_FACTOR
+    return gain / error if error > 0 else 0.0

@@ -263,9 +263,10 @@ class EntropyExplosion(Detector):
 class ClipSaturation(Detector):
     """A large share of the tokens is clipped: the median of twenty reports.
 
-    The share of clipped tokens has risen by half of `share` from its lowest block; or it has been
-    0.1 higher than `share` from the start, for 60 steps and at least 20 reports. At the end of the
-    training, 20 reports are enough.
+    The share of clipped tokens is at least `share`, and has risen by half of that from its lowest
+    block; half of `share` is enough if it is ten times the lowest block. Or it has been 0.1 higher
+    than `share` from the start, for 60 steps and at least 20 reports. At the end of the training,
+    20 reports are enough.
 
     Args:
         share: Share of clipped tokens, 0 to 1.
@@ -283,13 +284,19 @@ class ClipSaturation(Detector):
     literature = "Schulman et al. 2017, PPO, arXiv:1707.06347"
 
     _FROM_START = 0.1
+    _TIMES = 10.0
 
     share: float = 0.3
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last twenty reports with the share, and the lowest block."""
         series = history[self.reads[0]]
-        change = risen(series, level=self.share, rise=self.share / 2, reports=20)
+        half = self.share / 2
+        change = risen(series, level=self.share, rise=half, reports=20)
+        if change is None and series.bottom is not None:
+            lowest = series.bottom.level
+            rise = (self._TIMES - 1) * lowest
+            change = risen(series, level=half, rise=max(rise, half - lowest), reports=20)
         change = change or high_from_start(history, self.reads[0], self.share + self._FROM_START)
         if change is None:
             return None

@@ -9,19 +9,15 @@ from logflume.diagnosis.detector import Detector, has_gained
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
-from logflume.diagnosis.scale import find_correctness, position
+from logflume.diagnosis.scale import CORRECTNESS, find_correctness, position
 from logflume.diagnosis.series import Series
 
 __all__ = [
-    "CORRECTNESS",
     "RewardPlateau",
     "RewardWithTruncation",
     "RewardWithoutCorrectness",
     "VarianceCollapse",
 ]
-
-CORRECTNESS = ("correct", "accura", "exact", "solve", "success", "gold", "truth", "answer", "math")
-"""Texts that the names of reward functions for correctness contain."""
 
 _READ_COMPLETIONS = "Read the named completions, and change the reward function that they exploit"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logflume.diagnosis.detector import Detector, has_gained, high_from_start, risen
+from logflume.diagnosis.detector import Detector, high_from_start, pays_off, risen
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 
@@ -72,9 +72,11 @@ class DuplicateAnswers(Detector):
     """Most completions of a group have the same text, without a gain in reward.
 
     Texts of 8 characters and more are compared within a group. The median share of copies over ten
-    batches is at least `share`, and has risen by a third from its lowest block; or it has been 1.5
-    times `share` since the start, for 15 batches. If it has been 95 % since the start, a gain in
-    reward is no excuse.
+    batches is at least `share`, and has risen by a third from its lowest block; or that of texts of
+    80 characters and more has been 1.5 times `share` since the start, for 15 batches. Shorter texts
+    are labels, numbers and the like, which are equal in healthy trainings as well. If the share has
+    been 95 % since the start, a gain in reward is no excuse, nor is it if fewer answers are
+    correct.
 
     Args:
         share: Share of completions whose text occurs again in their group, 0 to 1.
@@ -114,12 +116,14 @@ class DuplicateAnswers(Detector):
                 change.before,
                 self.share,
             )
-        elif series.count >= self._FROM_START_BATCHES and series.bottom is not None:
-            varied, limit = series.blocks[0].end, self._FROM_START_TIMES * self.share
-            lowest = series.bottom.level
-            if lowest < limit:
+        else:
+            series, limit = history["duplicates/long"], self._FROM_START_TIMES * self.share
+            if series.count < self._FROM_START_BATCHES or series.bottom is None:
                 return None
+            varied, lowest = series.blocks[0].end, series.bottom.level
             value = series.level(10)
+            if min(lowest, value) < limit:
+                return None
             found = Evidence(
                 f"In their groups, {value:.0%} {copies} since the start of the training.",
                 "model_output",
@@ -127,11 +131,7 @@ class DuplicateAnswers(Detector):
                 None,
                 limit,
             )
-        else:
-            return None
-        is_excused = lowest < self._NEARLY_ALL and has_gained(
-            history["reward"], varied, share=self._GAIN
-        )
+        is_excused = lowest < self._NEARLY_ALL and pays_off(history, varied, share=self._GAIN)
         return None if is_excused else found
 
     def current_value(self, history: History, evidence: Evidence) -> float:  # noqa: ARG002

@@ -6,8 +6,12 @@ import math
 from collections.abc import Sequence
 
 from logflume.diagnosis.history import History
+from logflume.diagnosis.series import Series
 
-__all__ = ["find_correctness", "position", "reward_scale"]
+__all__ = ["CORRECTNESS", "find_correctness", "position", "reward_scale", "solved"]
+
+CORRECTNESS = ("correct", "accura", "exact", "solve", "success", "gold", "truth", "answer", "math")
+"""Texts that the names of reward functions for correctness contain."""
 
 
 def find_correctness(history: History, texts: str | Sequence[str]) -> str | None:
@@ -23,6 +27,11 @@ def find_correctness(history: History, texts: str | Sequence[str]) -> str | None
         if any(part in function.lower() for part in parts):
             return f"rewards/{function}/mean"
     return "accuracy" if "accuracy" in history else None
+
+
+def solved(history: History) -> Series:
+    """Return the share of correct answers; the reward if there is no metric of them."""
+    return history[find_correctness(history, CORRECTNESS) or "reward"]
 
 
 def position(history: History, metric: str, blocks: int = 5) -> float | None:
