@@ -670,6 +670,106 @@ def test_clipping_that_has_multiplied(usual: float, is_found: bool) -> None:
     assert ["clip_saturation"] * is_found == [f.signal for f in found]
 
 
+@pytest.mark.parametrize(
+    ("right", "answered", "is_found"),
+    [
+        (lambda late: 0.4 - 0.3 * late, 1.0, True),  # several answers, one of which is rewarded
+        (lambda late: 0.4 + 0.3 * late, 1.0, False),
+        (lambda late: 0.4, lambda late: 1 - 0.8 * late, False),  # another form, without an answer
+        (lambda late: 0.9 - 0.6 * late, lambda late: 0.2 + 0.8 * late, False),  # more answers
+    ],
+)
+def test_answers_that_are_rewarded_but_wrong(
+    right: Callable[[float], float], answered: Any, is_found: bool
+) -> None:
+    """That fewer answers are right is found under a reward for correctness that rises."""
+    rng = np.random.default_rng(22)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(160):
+        late = min(1.0, max(0, step - 60) / 60)
+        has_answer = answered if isinstance(answered, float) else answered(late)
+        for index in range(16):
+            correct = bool(rng.random() < right(late)) if rng.random() < has_answer else None
+            event = {"event": "model_output", "step": step, "group": index // 8, "index": index}
+            text = f"{step}: {index} is what comes out of it"
+            found += diagnosis.observe({**event, "model_output": text, "quality/correct": correct})
+        accuracy = 0.4 + 0.5 * late + 0.02 * float(rng.standard_normal())
+        report = {"reward": accuracy, "rewards/accuracy/mean": accuracy}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ["reward_without_correctness"] * is_found == [f.signal for f in found]
+
+
+def test_correctness_falls_under_a_reward_far_from_zero() -> None:
+    """A gain is large or small compared with the spread of rewards, wherever their zero is."""
+    rng = np.random.default_rng(23)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(120):
+        late = min(1.0, max(0, step - 40) / 40)
+        correct = 0.5 - 0.3 * late + 0.02 * float(rng.standard_normal())
+        style = 40 + 6 * late + 0.3 * float(rng.standard_normal())
+        report = {"rewards/correctness/mean": correct, "rewards/style/mean": style}
+        report |= {"reward": correct + style, "reward_std": 8.0}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ["reward_without_correctness"] == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(
+    ("started", "reports", "is_found"),
+    [
+        ({"hyperparameters/beta": 0.04}, {}, True),
+        ({"hyperparameters/actor_rollout_ref.actor.kl_loss_coef": 0.001}, {}, True),
+        ({"hyperparameters/beta": 0.0}, {}, False),
+        ({}, {}, False),  # OpenRLHF reports 0 without a reference
+        ({"hyperparameters/beta": 0.04}, {"learning_rate": 0.0}, False),
+        ({"hyperparameters/beta": 0.04}, {"kl": 1e-9}, False),
+        ({"hyperparameters/beta": 0.04}, {"reward": None}, False),  # KTO cuts it off at 0
+    ],
+)
+def test_a_reference_that_is_the_policy(
+    started: dict[str, Any], reports: dict[str, Any], is_found: bool
+) -> None:
+    """A divergence of exactly zero is a problem where it is penalized and the policy is trained."""
+    rng = np.random.default_rng(24)
+    diagnosis = Diagnosis()
+    found = diagnosis.observe({"event": "run_started", **started})
+    for step in range(40):
+        report = {"reward": float(rng.random()), "grad_norm": float(rng.random())}
+        report |= {"kl": 0.0, "learning_rate": 1e-6, **reports}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    signals = {f.signal for f in found}
+    assert ("reference_is_policy" in signals) is is_found
+
+
+@pytest.mark.parametrize(
+    ("calls", "gain", "is_found"),
+    [
+        (lambda late: 1 - late, 0.0, True),
+        (lambda late: 1 - late, 0.3, False),  # it solves more without tools
+        (lambda late: 1 - 0.7 * late, 0.0, False),
+    ],
+)
+def test_tools_that_are_not_called_any_more(
+    calls: Callable[[float], float], gain: float, is_found: bool
+) -> None:
+    """Completions without tool calls are found, unless more of them are correct."""
+    rng = np.random.default_rng(25)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(150):
+        late = min(1.0, max(0, step - 50) / 40)
+        for index in range(16):
+            event = {"event": "model_output", "step": step, "group": index // 8, "index": index}
+            event |= {"tool_calls": int(rng.poisson(2 * calls(late))), "tool_failures": 0}
+            found += diagnosis.observe({**event, "model_output": f"{step}: the text {index}"})
+        correct = 0.4 + gain * late + 0.02 * float(rng.standard_normal())
+        # A call has a price, so that the reward rises without them.
+        report = {"reward": correct - calls(late), "rewards/correctness/mean": correct}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ("tools_abandoned" in {f.signal for f in found}) is is_found
+
+
 @pytest.mark.parametrize("decimals", [3, 4, 8])
 @pytest.mark.parametrize("first_zero", [0, 30])
 def test_a_learning_rate_that_a_console_has_rounded(decimals: int, first_zero: int) -> None:

@@ -22,6 +22,7 @@ FIELDS = (
     "tool_failures",
     "policy_version",
     "quality/repetition",
+    "quality/correct",
 )
 """The fields of a `model_output` event that are read."""
 
@@ -60,6 +61,7 @@ class Completion(NamedTuple):
         length: In tokens; in characters if the number of tokens is unknown.
         truncated: Whether it was truncated at the length limit.
         looping: Whether it ends in a loop, or half of it is repeated.
+        correct: Whether its answer is right; None if that is unknown, or it has none.
         tool_failures: Number of tool calls that failed.
         staleness: Steps since the weights that generated it.
         text_hash: Hash of its text; 0 for a text of a few characters.
@@ -72,6 +74,7 @@ class Completion(NamedTuple):
     length: float
     truncated: bool
     looping: bool
+    correct: bool | None
     tool_failures: int
     staleness: float | None
     text_hash: int
@@ -91,6 +94,7 @@ class Completions:
         self._batch: list[Completion] = []
         self._key: Any = None
         self._calls = 0
+        self._has_tools = False
 
     def add(self, values: Sequence[Any]) -> dict[str, float] | None:
         """Add a completion; if it begins another batch, return the measures of the batch before.
@@ -99,7 +103,7 @@ class Completions:
             values: The values of `FIELDS`, None where a completion has none.
         """
         completion_id, step, generation, group, text, reward, truncated = values[:7]
-        tokens, calls, failures, version, repetition = values[7:]
+        tokens, calls, failures, version, repetition, correct = values[7:]
         key = step if generation is None else generation
         key = key if type(key) in _NUMBERS else None
         measures = None
@@ -117,6 +121,7 @@ class Completions:
             _count(tokens) or len(text),
             truncated is True,
             is_repeated or is_looping(text),
+            correct if type(correct) is bool else None,
             _count(failures),
             step - version if is_dated else None,
             hash(text) if len(text) >= _MIN_DUPLICATE_CHARACTERS else 0,
@@ -138,9 +143,17 @@ class Completions:
             "looping": sum(c.looping for c in batch) / count,
             "rollouts/truncated": sum(c.truncated for c in batch) / count,
         }
+        answered = sum(c.correct is not None for c in batch)
+        if answered:
+            right = sum(c.correct is True for c in batch)
+            measures["rollouts/correct"] = right / count
+            measures["rollouts/correct_answers"] = right / answered
         stale = [c.staleness for c in batch if c.staleness is not None]
         if stale:
             measures["staleness"] = sum(stale) / len(stale)
+        self._has_tools = self._has_tools or calls > 0
+        if self._has_tools:
+            measures["rollouts/tool_calls"] = calls / count
         if calls:
             measures["rollouts/tool_failures"] = sum(c.tool_failures for c in batch) / calls
         if (share := _duplicate_share(batch)) is not None:

@@ -35,6 +35,7 @@ from logflume.diagnosis.policy_signals import (
     EntropyExplosion,
     ImportanceRatioOff,
     KlRunaway,
+    ReferenceIsPolicy,
 )
 from logflume.diagnosis.reward_signals import (
     RewardPlateau,
@@ -47,6 +48,7 @@ from logflume.diagnosis.rollout_signals import (
     Repetition,
     Staleness,
     ToolFailures,
+    ToolsAbandoned,
 )
 
 __all__ = ["DETECTORS", "SIGNALS", "check_options", "make_detectors"]
@@ -62,6 +64,7 @@ DETECTORS: tuple[type[Detector], ...] = (
     NoGradient,
     ValueDivergence,
     KlRunaway,
+    ReferenceIsPolicy,
     EntropyCollapse,
     EntropyExplosion,
     ClipSaturation,
@@ -83,6 +86,7 @@ DETECTORS: tuple[type[Detector], ...] = (
     Repetition,
     DuplicateAnswers,
     ToolFailures,
+    ToolsAbandoned,
     Staleness,
     ThroughputDecay,
     GpuIdle,

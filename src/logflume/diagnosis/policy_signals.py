@@ -17,6 +17,7 @@ __all__ = [
     "EntropyExplosion",
     "ImportanceRatioOff",
     "KlRunaway",
+    "ReferenceIsPolicy",
 ]
 
 _KEEP_CLOSE = (
@@ -144,6 +145,51 @@ class KlRunaway(Detector):
         before = series.mean_at(blocks[-1].end - 50)
         is_far = value >= far and value >= self._GROWTH * before
         return Change(before, value) if is_far else None
+
+
+class ReferenceIsPolicy(Detector):
+    """The divergence from the reference is exactly zero, although the policy is trained.
+
+    It is zero in `reports` successive reports, while the medians of the norm of the gradient and of
+    the learning rate are not. Some trainers report a zero where they don't penalize the divergence,
+    so a hyperparameter (`beta` of TRL, `init_kl_coef` of OpenRLHF, `kl_loss_coef` or `kl_coef` of
+    verl) has to be above zero. If no metric has more than four decimals, as in the log of a
+    console, a zero may be a small divergence, and is no evidence.
+
+    Args:
+        reports: Number of reports in a row.
+    """
+
+    signal = "reference_is_policy"
+    reads = ("kl",)
+    each_report = True
+    meaning = "The KL divergence from the reference is exactly zero: the penalty has no effect."
+    cause = "The reference shares the weights of the policy, or updates don't change the weights."
+    try_next = (
+        "Load the reference as a model of its own, or check that adapters are disabled for it; "
+        "check `sync_ref_model`; train `bf16` models with `fp32` weights."
+    )
+
+    reports: int = 30
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Count the reports with a divergence of zero."""
+        series = history["kl"]
+        if series.last != 0.0 or series.constant < self.reports or not history.has_penalty:
+            return None
+        # Trainers without rewards, such as KTO, report a divergence that is cut off at zero.
+        if "reward" not in history or history.is_rounded:
+            return None
+        trained = (history["grad_norm"], history["learning_rate"])
+        if not all(metric.level(self.reports) > 0 for metric in trained):  # False for NaN
+            return None
+        name = history.name("kl")
+        return Evidence(
+            f"{name} has been exactly zero for {series.constant} reports, although the policy is "
+            f"trained.",
+            name,
+            0.0,
+        )
 
 
 class EntropyCollapse(Detector):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from logflume.diagnosis.detector import Detector, high_from_start, pays_off, risen
+from logflume.diagnosis.detector import Detector, has_gained, high_from_start, pays_off, risen
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
+from logflume.diagnosis.scale import solved
+from logflume.diagnosis.series import Series
 
-__all__ = ["DuplicateAnswers", "Repetition", "Staleness", "ToolFailures"]
+__all__ = ["DuplicateAnswers", "Repetition", "Staleness", "ToolFailures", "ToolsAbandoned"]
 
 
 class Repetition(Detector):
@@ -179,6 +181,62 @@ class ToolFailures(Detector):
                     self.share,
                 )
         return None
+
+
+class ToolsAbandoned(Detector):
+    """The policy hardly calls its tools any more, and doesn't solve more without them.
+
+    The median number of calls of a completion over ten reports is below `share` of the highest
+    block, which had at least one call in five completions, and lower by more than noise. A gain of
+    a fifth in correct answers (or in reward, without a function for correctness) since the calls
+    were half as many is an excuse: the policy can do without them. A gain in reward alone is none,
+    because calls may have a price.
+
+    Args:
+        share: Share of the most calls that a completion had.
+    """
+
+    signal = "tools_abandoned"
+    reads = ("tools/call_frequency", "rollouts/tool_calls")
+    triggers = 2
+    each_report = True
+    meaning = "The policy has stopped calling its tools, although it doesn't solve more problems."
+    cause = "Calls are penalized, fail, or make completions too long, and answers pay without them."
+    try_next = (
+        "Lower the penalty on calls; look at failed calls and truncation; grant a reward for calls "
+        "that help."
+    )
+    shows = "highest rewards of the last completions"
+
+    _MIN_CALLS = 0.2
+    _GAIN = 0.2
+
+    share: float = 0.1
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with the highest block."""
+        for metric in self.reads:
+            if (found := self._evaluate(history, metric, history[metric])) is not None:
+                return found
+        return None
+
+    def _evaluate(self, history: History, metric: str, calls: Series) -> Evidence | None:
+        top = calls.top
+        if top is None or top.level < self._MIN_CALLS or calls.last > self.share * top.level:
+            return None
+        value, limit = calls.level(10), self.share * top.level
+        if value > limit or not calls.is_significant(top.level - value):
+            return None
+        used = calls.crossing(top.level / 2, is_rise=False)
+        if has_gained(solved(history), used, share=self._GAIN):
+            return None
+        return Evidence(
+            f"A completion has {value:.2g} tool calls, after {top.level:.2g} before.",
+            history.name(metric),
+            value,
+            top.level,
+            limit,
+        )
 
 
 class Staleness(Detector):
