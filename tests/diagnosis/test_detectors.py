@@ -161,6 +161,7 @@ def measures_of_a_batch() -> set[str]:
     for tokens in (100, 200):
         event: dict[str, Any] = {"step": 1, "group": 0, "policy_version": 0, "tool_calls": 1}
         event |= {"model_output": "the text", "completion_tokens": tokens, "rewards/total": tokens}
+        event |= {"prompt": "the prompt"}
         completions.add([event.get(name) for name in FIELDS])
     rewards = {"rewards/a": [0.0, 1.0, 0.0, 1.0], "rewards/b": [1.0, 0.0, 0.0, 1.0]}
     return {*completions.close_batch(), *measure_reward_batch(rewards)}
@@ -768,6 +769,28 @@ def test_tools_that_are_not_called_any_more(
         report = {"reward": correct - calls(late), "rewards/correctness/mean": correct}
         found += diagnosis.observe({"event": "training", "step": step, **report})
     assert ("tools_abandoned" in {f.signal for f in found}) is is_found
+
+
+@pytest.mark.parametrize(
+    ("prompt", "is_found"),
+    [("What is {}?", True), ("{} 是多少? 请回答这个问题", False), (None, False)],
+)
+def test_completions_that_drift_into_another_language(prompt: str | None, is_found: bool) -> None:
+    """More and more completions in a script that their prompts don't have are found, and named."""
+    rng = np.random.default_rng(26)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(100):
+        for index in range(8):
+            is_chinese = rng.random() < min(0.8, max(0, step - 30) / 50)
+            text = (
+                f"{step}: so the {index} is added. {'然后减去送出的数量。' if is_chinese else ''}"
+            )
+            event = {"event": "model_output", "step": step, "group": 0, "model_output": text}
+            asked = None if prompt is None else prompt.format(step)
+            found += diagnosis.observe({**event, "id": f"{step}-{index}", "prompt": asked})
+    assert ["language_mixing"] * is_found == [f.signal for f in found]
+    assert all(f.completions for f in found)
 
 
 @pytest.mark.parametrize("decimals", [3, 4, 8])

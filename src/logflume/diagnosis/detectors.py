@@ -45,6 +45,7 @@ from logflume.diagnosis.reward_signals import (
 )
 from logflume.diagnosis.rollout_signals import (
     DuplicateAnswers,
+    LanguageMixing,
     Repetition,
     Staleness,
     ToolFailures,
@@ -85,6 +86,7 @@ DETECTORS: tuple[type[Detector], ...] = (
     EvaluationGap,
     Repetition,
     DuplicateAnswers,
+    LanguageMixing,
     ToolFailures,
     ToolsAbandoned,
     Staleness,

@@ -8,7 +8,14 @@ from logflume.diagnosis.history import History
 from logflume.diagnosis.scale import solved
 from logflume.diagnosis.series import Series
 
-__all__ = ["DuplicateAnswers", "Repetition", "Staleness", "ToolFailures", "ToolsAbandoned"]
+__all__ = [
+    "DuplicateAnswers",
+    "LanguageMixing",
+    "Repetition",
+    "Staleness",
+    "ToolFailures",
+    "ToolsAbandoned",
+]
 
 
 class Repetition(Detector):
@@ -139,6 +146,50 @@ class DuplicateAnswers(Detector):
     def current_value(self, history: History, evidence: Evidence) -> float:  # noqa: ARG002
         """Return the share of completions that are copies."""
         return history["duplicates"].level(10)
+
+
+class LanguageMixing(Detector):
+    """Completions drift into another language than their prompts, as far as the script shows it.
+
+    A completion counts if one in twenty of its first 500 characters is a letter of a script other
+    than Latin and Greek, and its prompt has fewer of them. The median share of such completions
+    over ten batches is at least `share`, and has risen by two thirds of that from its lowest block.
+
+    Args:
+        share: Share of such completions, 0 to 1.
+    """
+
+    signal = "language_mixing"
+    reads = ("mixing",)
+    each_report = True
+    meaning = "Completions drift into another language than that of their prompts."
+    cause = "No reward function cares about the language, or one prefers another language."
+    try_next = "Add a reward for the language of the prompt; raise `beta`."
+    literature = "DeepSeek-AI 2025, DeepSeek-R1 (language mixing), arXiv:2501.12948, section 2.3"
+    shows = "has letters of another script than its prompt"
+
+    _RISE = 2 / 3
+
+    share: float = 0.3
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten batches with the lowest block."""
+        rise = self._RISE * self.share
+        change = risen(history["mixing"], level=self.share, rise=rise, reports=10)
+        if change is None:
+            return None
+        return Evidence(
+            f"The share of completions in another script than that of their prompts rose from "
+            f"{change.before:.0%} to {change.value:.0%}.",
+            "model_output",
+            change.value,
+            change.before,
+            self.share,
+        )
+
+    def current_value(self, history: History, evidence: Evidence) -> float:  # noqa: ARG002
+        """Return the share of such completions."""
+        return history["mixing"].level(10)
 
 
 class ToolFailures(Detector):
