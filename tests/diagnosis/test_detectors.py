@@ -793,6 +793,22 @@ def test_completions_that_drift_into_another_language(prompt: str | None, is_fou
     assert all(f.completions for f in found)
 
 
+def test_evaluations_fall_far_below_the_training() -> None:
+    """A fall of evaluations is large compared with them, not with a reward that is much higher."""
+    rng = np.random.default_rng(27)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(1, 201):
+        late = min(1, step / 100)
+        reward = 0.8 + 0.6 * late + 0.02 * float(rng.standard_normal())
+        report = {"reward": reward, "reward_std": 0.4 - 0.3 * late}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+        if not step % 10:
+            reward = 0.7 - 0.18 * late + 0.01 * float(rng.standard_normal())
+            found += diagnosis.observe({"event": "evaluation", "step": step, "reward": reward})
+    assert "evaluation_falling" in {f.signal for f in found}
+
+
 @pytest.mark.parametrize("decimals", [3, 4, 8])
 @pytest.mark.parametrize("first_zero", [0, 30])
 def test_a_learning_rate_that_a_console_has_rounded(decimals: int, first_zero: int) -> None:

@@ -40,7 +40,8 @@ class RewardCollapse(Detector):
 
     At a resume, only `logflume diagnose` finds a collapse, which is a warning: the first two blocks
     of the total reward, or of a function, are a third lower than the three blocks before the step
-    from which the training was resumed, and lower by more than noise (a probability of 1/600).
+    from which the training was resumed, or as low as the first two of the attempt before; and lower
+    by more than noise (a probability of 1/600).
 
     Args:
         share: Share of the reward that is lost.

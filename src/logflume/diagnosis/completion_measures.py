@@ -200,7 +200,7 @@ def is_looping(text: str) -> bool:
     It does if the twelve characters at its end, or those before an answer that follows the loop,
     occur at least five times in the last 800.
 
-    >>> is_looping("so it is so it is so it is so it is so it is so it is so it is so it is")
+    >>> is_looping(12 * "so it is ")
     True
     >>> is_looping("First add 3 and 4, then multiply the sum by 2. The answer is 14.")
     False

@@ -203,8 +203,8 @@ class EvaluationGap(Detector):
 
 def _scale(history: History, metric: str, value: float) -> float:
     """Return what a change is compared with: a reward may pass through zero."""
-    scale = reward_scale(history) if metric == "eval/reward" else math.nan
-    return max(abs(value), scale) if scale == scale else abs(value)
+    scale = reward_scale(history, value) if metric == "eval/reward" else math.nan
+    return scale if scale == scale else abs(value)
 
 
 def _name_of(history: History, metric: str) -> str:

@@ -57,15 +57,19 @@ def position(history: History, metric: str, blocks: int = 5) -> float | None:
     return None
 
 
-def reward_scale(history: History) -> float:
+def reward_scale(history: History, level: float | None = None) -> float:
     """Return the scale that a gain in reward is compared with; NaN without rewards.
 
-    It is the largest of the reward's current level, half the range of its levels so far, and the
-    spread within groups, because the level alone may be zero or negative.
+    It is the largest of a level of the reward, half the range of its levels so far, and the spread
+    within groups, because the level alone may be zero or negative.
+
+    Args:
+        history: The metrics.
+        level: The level, such as that of an evaluation; None: the reward's current one.
     """
     rewards, spreads = history["reward"], history["reward_std"]
     if rewards.top is None or rewards.bottom is None:
         return math.nan
     spread = spreads.blocks[-1].mean if spreads.blocks else 0.0
-    level = abs(rewards.blocks[-1].level)
-    return max(level, (rewards.top.level - rewards.bottom.level) / 2, spread)
+    level = rewards.blocks[-1].level if level is None else level
+    return max(abs(level), (rewards.top.level - rewards.bottom.level) / 2, spread)
