@@ -383,6 +383,7 @@ def _two_functions(judge: Callable[[int, float], float | None]) -> list[dict[str
         (lambda step, usual: usual, []),
         (lambda step, usual: 0.5 if step >= 100 else usual, ["constant_function"]),
         (lambda step, usual: None if step >= 100 else usual, ["constant_function"]),
+        (lambda step, usual: None if step >= 25 else usual, ["constant_function"]),
         (lambda step, usual: None if step % 15 == 0 else usual, []),
         (lambda step, usual: usual * (0.25 if step >= 100 else 1), ["reward_collapse"]),
         (lambda step, usual: min(usual + step / 200, 1.0), []),  # it is satisfied in the end

@@ -187,7 +187,7 @@ class ConstantFunction(Detector):
     _USUAL_SHARE = 0.9
 
     reports: int = 100
-    _last_seen: dict[str, tuple[int, int]] = state(dict)
+    _last_seen: dict[str, tuple[int, int, bool]] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Look at how long each function has been constant, or has had no value."""
@@ -230,15 +230,19 @@ class ConstantFunction(Detector):
         reports = history["reward"].count
         missing = {}
         for name, one in series.items():
-            if self._last_seen.get(name, (0, 0))[0] != one.count:
-                self._last_seen[name] = (one.count, reports)
-            seen = self._last_seen.get(name, (0, 0))[1]
-            if one.count >= self._USUAL_SHARE * seen:
+            count, seen, was_usual = self._last_seen.get(name, (0, 0, False))
+            if count != one.count:
+                # The reports since then may include some after the last value.
+                was_usual = count >= self._USUAL_SHARE * seen > 0
+                seen = reports
+                self._last_seen[name] = (one.count, seen, was_usual)
+            if was_usual:
                 missing[name] = reports - seen
         if 0 not in missing.values():
             return None
         for name, count in missing.items():
-            has_begun = any(other.count <= count + BLOCK_REPORTS for other in series.values())
+            others = [other for other in series if not missing.get(other)]
+            has_begun = any(series[other].count <= count + BLOCK_REPORTS for other in others)
             if count >= self.reports // 5 and not has_begun:
                 return Evidence(
                     f"{name} has had no value for any completion of {count} reports, after values "
