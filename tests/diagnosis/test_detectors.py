@@ -444,21 +444,24 @@ def test_functions_are_correlated_within_groups(within: float, is_found: bool) -
 
 
 @pytest.mark.parametrize(
-    ("mean", "std", "is_found"),
+    ("score", "mean", "std", "is_found"),
     [
-        (-0.01, 0.05, False),  # a penalty that few completions get
-        (-0.03, 0.03, True),  # one that most of them get
-        (0.03, 0.03, True),
-        (0.06, 0.01, False),  # a function that nearly all of them satisfy
+        (10, -0.01, 0.05, False),  # a penalty that few completions get
+        (10, -0.03, 0.03, True),  # one that most of them get
+        (40, 0.03, 0.03, True),  # the score's spread is small compared with its mean
+        (10, 0.06, 0.01, False),  # a function that nearly all of them satisfy
     ],
 )
-def test_a_small_function_beside_a_large_one(mean: float, std: float, is_found: bool) -> None:
+def test_a_small_function_beside_a_large_one(
+    score: float, mean: float, std: float, is_found: bool
+) -> None:
     """Only a function that varies is dominated, however the other one's mean and spread relate."""
     rng = np.random.default_rng(19)
     diagnosis = Diagnosis()
     found = []
     for step in range(60):
-        report = {"rewards/score/mean": 40 + float(rng.standard_normal()), "rewards/score/std": 8.0}
+        report = {"rewards/score/mean": score + float(rng.standard_normal())}
+        report |= {"rewards/score/std": 8.0}
         small = mean * (1 + 0.1 * float(rng.standard_normal()))
         report |= {"rewards/small/mean": small, "rewards/small/std": std}
         report |= {"reward": report["rewards/score/mean"] + small}
