@@ -137,7 +137,7 @@ def to_events(columns: Columns, seed: int) -> list[dict[str, Any]]:
         del columns.metrics["num_tokens"]
     names = [renamed.get(name, name) for name in columns.metrics]
     rows = zip(*[values.tolist() for values in columns.metrics.values()], strict=True)
-    events: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = [{"event": "run_started", **columns.started}]
     completions = _Completions(columns, rng)
     for step, row in enumerate(rows, 1):
         events += completions.of_report(step)

@@ -265,6 +265,19 @@ def tool_failures(columns: Columns, drift: Curve) -> None:
     columns.metrics["tools/failure_frequency"] = np.clip(share, 0, 1)
 
 
+def tools_abandoned(columns: Columns, drift: Curve) -> None:
+    """The calls of a completion fall from 1.5 to 0.07, and the reward stays where it was."""
+    _freeze_reward(columns, drift)
+    columns.metrics["tools/call_frequency"] = 1.5 * (1 - 0.95 * drift) * columns.jitter()
+
+
+def reference_is_policy(columns: Columns, drift: Curve) -> None:
+    """The divergence from the reference is exactly 0 from the onset on."""
+    columns.started["hyperparameters/beta"] = 0.04
+    columns.metrics["learning_rate"] = np.maximum(columns.metrics["learning_rate"], 1e-7)
+    columns.metrics["kl"] = np.where(_after(drift), 0.0, columns.metrics["kl"])
+
+
 def gpu_idle(columns: Columns, drift: Curve) -> None:
     """The utilization of the GPU falls to 4 %."""
     name = "gpu/0/utilization_percent"
@@ -341,6 +354,8 @@ FAILURES: dict[str, Failure] = dict(
         _kind(throughput_decay, shapes=_GRADUAL),
         _kind(learning_rate_zero, settling=10, **_AT_ONCE),
         _kind(tool_failures),
+        _kind(tools_abandoned),
+        _kind(reference_is_policy, settling=30, **_AT_ONCE),
         _kind(gpu_idle),
         _kind(memory_growth, settling=300, **_AT_ONCE),
         _kind(repetition),

@@ -32,6 +32,7 @@ class Columns:
         eval_every: Reports from one evaluation to the next.
         system: Values by metric of the samples of the system, one a report.
         texts: What the completions of each report look like; empty without rollouts.
+        started: Fields of the event that begins the training.
     """
 
     rng: np.random.Generator
@@ -44,6 +45,7 @@ class Columns:
     eval_every: int = 50
     system: dict[str, Curve] = field(default_factory=dict)
     texts: dict[str, Curve] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)
 
     def jitter(self, scale: float = 1.0) -> Curve:
         """Return relative noise around 1."""

@@ -162,6 +162,7 @@ def measures_of_a_batch() -> set[str]:
     for tokens in (100, 200):
         event: dict[str, Any] = {"step": 1, "group": 0, "policy_version": 0, "tool_calls": 1}
         event |= {"model_output": "the text", "completion_tokens": tokens, "rewards/total": tokens}
+        event |= {"prompt": "the prompt"}
         completions.add([event.get(name) for name in FIELDS])
     rewards = {"rewards/a": [0.0, 1.0, 0.0, 1.0], "rewards/b": [1.0, 0.0, 0.0, 1.0]}
     return {*completions.close_batch(), *measure_reward_batch(rewards)}
@@ -383,6 +384,7 @@ def _two_functions(judge: Callable[[int, float], float | None]) -> list[dict[str
         (lambda step, usual: usual, []),
         (lambda step, usual: 0.5 if step >= 100 else usual, ["constant_function"]),
         (lambda step, usual: None if step >= 100 else usual, ["constant_function"]),
+        (lambda step, usual: None if step >= 25 else usual, ["constant_function"]),
         (lambda step, usual: None if step % 15 == 0 else usual, []),
         (lambda step, usual: usual * (0.25 if step >= 100 else 1), ["reward_collapse"]),
         (lambda step, usual: min(usual + step / 200, 1.0), []),  # it is satisfied in the end
@@ -403,6 +405,87 @@ def test_a_function_that_takes_over_from_another_one() -> None:
         event["rewards/code/mean"] = 0.4 + 0.01 * (event["step"] % 7)
     diagnosis = Diagnosis()
     assert [] == [f.signal for event in events for f in diagnosis.observe(event)]
+
+
+def _by_difficulty(is_learning: bool) -> list[dict[str, Any]]:
+    """Return reports in which harder problems have longer and fewer correct completions."""
+    rng = np.random.default_rng(17)
+    events: list[dict[str, Any]] = []
+    for step in range(200):
+        learned = 0.3 * step / 200 * is_learning
+        hard = 0.08 * float(rng.standard_normal())
+        correct = 0.4 + learned - hard + 0.03 * float(rng.standard_normal())
+        depth = 0.5 + learned + hard + 0.03 * float(rng.standard_normal())
+        report = {"rewards/correctness/mean": correct, "rewards/depth/mean": depth}
+        events.append({"event": "training", "step": step, "reward": correct + depth, **report})
+    return events
+
+
+@pytest.mark.parametrize("is_learning", [False, True])
+def test_functions_that_rise_together(is_learning: bool) -> None:
+    """Two functions that both rise don't contradict each other, whatever harder problems do."""
+    diagnosis = Diagnosis()
+    found = {f.signal for event in _by_difficulty(is_learning) for f in diagnosis.observe(event)}
+    assert ("anti_correlated_functions" in found) is not is_learning
+
+
+@pytest.mark.parametrize(("within", "is_found"), [(-1.0, True), (1.0, False)])
+def test_functions_are_correlated_within_groups(within: float, is_found: bool) -> None:
+    """That harder problems have other rewards is no correlation of the functions."""
+    rng = np.random.default_rng(18)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(60):
+        hard = rng.normal(0, 1, 8).repeat(8)
+        own = 0.3 * rng.standard_normal(64)
+        lists = {"rewards/correctness": own - hard, "rewards/depth": within * own + hard}
+        event = {name: values.tolist() for name, values in lists.items()}
+        found += diagnosis.observe({"event": "reward", "step": step, "num_generations": 8, **event})
+    assert ["anti_correlated_functions"] * is_found == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(
+    ("score", "mean", "std", "is_found"),
+    [
+        (10, -0.01, 0.05, False),  # a penalty that few completions get
+        (10, -0.03, 0.03, True),  # one that most of them get
+        (40, 0.03, 0.03, True),  # the score's spread is small compared with its mean
+        (10, 0.06, 0.01, False),  # a function that nearly all of them satisfy
+    ],
+)
+def test_a_small_function_beside_a_large_one(
+    score: float, mean: float, std: float, is_found: bool
+) -> None:
+    """Only a function that varies is dominated, however the other one's mean and spread relate."""
+    rng = np.random.default_rng(19)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(60):
+        report = {"rewards/score/mean": score + float(rng.standard_normal())}
+        report |= {"rewards/score/std": 8.0}
+        small = mean * (1 + 0.1 * float(rng.standard_normal()))
+        report |= {"rewards/small/mean": small, "rewards/small/std": std}
+        report |= {"reward": report["rewards/score/mean"] + small}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ["dominating_function"] * is_found == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(("lost", "is_found"), [(0.0, False), (0.2, True)])
+def test_brevity_that_costs_correct_answers(lost: float, is_found: bool) -> None:
+    """A gain in reward excuses short completions, unless fewer answers are correct."""
+    rng = np.random.default_rng(20)
+    diagnosis = Diagnosis()
+    found = set()
+    for step in range(150):
+        short = min(1.0, max(0, step - 50) / 50)
+        correct = 0.5 - lost * short + 0.02 * float(rng.standard_normal())
+        tokens = 300 * (1 - 0.7 * short)
+        report = {"rewards/correctness/mean": correct, "rewards/brevity/mean": -tokens / 300}
+        report |= {"reward": correct - tokens / 300, "completions/mean_length": tokens}
+        found |= {
+            f.signal for f in diagnosis.observe({"event": "training", "step": step, **report})
+        }
+    assert ("length_collapse" in found) is is_found
 
 
 @pytest.mark.parametrize(
@@ -470,14 +553,17 @@ def test_what_is_bad_whatever_it_was_before(
     assert signals == [f.signal for event in events for f in diagnosis.observe(event)]
 
 
-@pytest.mark.parametrize(("copies", "signals"), [(8, ["duplicate_answers"]), (4, [])])
-def test_copies_from_the_start(copies: int, signals: list[str]) -> None:
-    """Groups that are copies of one answer since the start are found after fifteen batches."""
+@pytest.mark.parametrize(
+    ("copies", "words", "signals"),
+    [(8, 20, ["duplicate_answers"]), (4, 20, []), (8, 2, [])],
+)
+def test_copies_from_the_start(copies: int, words: int, signals: list[str]) -> None:
+    """Copies of a solution since the start are found after fifteen batches; labels may be equal."""
     diagnosis = Diagnosis()
     found = []
     for step in range(40):
         for index in range(8):
-            text = f"the answer to problem {step} is {0 if index < copies else index}"
+            text = f"problem {step}: {words * 'more '}{0 if index < copies else index}"
             output = {"event": "model_output", "step": step, "group": 0, "model_output": text}
             found += diagnosis.observe({**output, "id": f"c-{step}-{index}"})
     assert signals == [f.signal for f in found]
@@ -564,6 +650,168 @@ def test_a_level_that_is_too_high_from_the_start(
     diagnosis = Diagnosis()
     found = [f.signal for event in events for f in diagnosis.observe(event)]
     assert [signal] * is_found == found
+
+
+@pytest.mark.parametrize(("end", "signals"), [(0.58, ["truncation"]), (0.4, [])])
+def test_truncation_that_becomes_less(end: float, signals: list[str]) -> None:
+    """If most completions are truncated from the start, only a clear fall is a reason to wait."""
+    events = _always("completions/clipped_ratio", 0.0, 80, 1)
+    for event in events:
+        event["completions/clipped_ratio"] += 0.68 + (end - 0.68) * event["step"] / 80
+    diagnosis = Diagnosis()
+    assert signals == [f.signal for event in events for f in diagnosis.observe(event)]
+
+
+@pytest.mark.parametrize(("usual", "is_found"), [(0.004, True), (0.08, False)])
+def test_clipping_that_has_multiplied(usual: float, is_found: bool) -> None:
+    """A fifth of the tokens is much for an algorithm that usually clips one in a hundred."""
+    rng = np.random.default_rng(21)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(150):
+        share = usual + (0.2 - usual) * min(1.0, max(0, step - 60) / 40)
+        share *= math.exp(0.2 * rng.standard_normal())
+        report = {"clip_ratio/region_mean": share, "reward": 0.3 + step / 500}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ["clip_saturation"] * is_found == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(
+    ("right", "answered", "is_found"),
+    [
+        (lambda late: 0.4 - 0.3 * late, 1.0, True),  # several answers, one of which is rewarded
+        (lambda late: 0.4 + 0.3 * late, 1.0, False),
+        (lambda late: 0.4, lambda late: 1 - 0.8 * late, False),  # another form, without an answer
+        (lambda late: 0.9 - 0.6 * late, lambda late: 0.2 + 0.8 * late, False),  # more answers
+    ],
+)
+def test_answers_that_are_rewarded_but_wrong(
+    right: Callable[[float], float], answered: Any, is_found: bool
+) -> None:
+    """That fewer answers are right is found under a reward for correctness that rises."""
+    rng = np.random.default_rng(22)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(160):
+        late = min(1.0, max(0, step - 60) / 60)
+        has_answer = answered if isinstance(answered, float) else answered(late)
+        for index in range(16):
+            correct = bool(rng.random() < right(late)) if rng.random() < has_answer else None
+            event = {"event": "model_output", "step": step, "group": index // 8, "index": index}
+            text = f"{step}: {index} is what comes out of it"
+            found += diagnosis.observe({**event, "model_output": text, "quality/correct": correct})
+        accuracy = 0.4 + 0.5 * late + 0.02 * float(rng.standard_normal())
+        report = {"reward": accuracy, "rewards/accuracy/mean": accuracy}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ["reward_without_correctness"] * is_found == [f.signal for f in found]
+
+
+def test_correctness_falls_under_a_reward_far_from_zero() -> None:
+    """A gain is large or small compared with the spread of rewards, wherever their zero is."""
+    rng = np.random.default_rng(23)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(120):
+        late = min(1.0, max(0, step - 40) / 40)
+        correct = 0.5 - 0.3 * late + 0.02 * float(rng.standard_normal())
+        style = 40 + 6 * late + 0.3 * float(rng.standard_normal())
+        report = {"rewards/correctness/mean": correct, "rewards/style/mean": style}
+        report |= {"reward": correct + style, "reward_std": 8.0}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ["reward_without_correctness"] == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(
+    ("started", "reports", "is_found"),
+    [
+        ({"hyperparameters/beta": 0.04}, {}, True),
+        ({"hyperparameters/actor_rollout_ref.actor.kl_loss_coef": 0.001}, {}, True),
+        ({"hyperparameters/beta": 0.0}, {}, False),
+        ({}, {}, False),  # OpenRLHF reports 0 without a reference
+        ({"hyperparameters/beta": 0.04}, {"learning_rate": 0.0}, False),
+        ({"hyperparameters/beta": 0.04}, {"kl": 1e-9}, False),
+        ({"hyperparameters/beta": 0.04}, {"reward": None}, False),  # KTO cuts it off at 0
+    ],
+)
+def test_a_reference_that_is_the_policy(
+    started: dict[str, Any], reports: dict[str, Any], is_found: bool
+) -> None:
+    """A divergence of exactly zero is a problem where it is penalized and the policy is trained."""
+    rng = np.random.default_rng(24)
+    diagnosis = Diagnosis()
+    found = diagnosis.observe({"event": "run_started", **started})
+    for step in range(40):
+        report = {"reward": float(rng.random()), "grad_norm": float(rng.random())}
+        report |= {"kl": 0.0, "learning_rate": 1e-6, **reports}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    signals = {f.signal for f in found}
+    assert ("reference_is_policy" in signals) is is_found
+
+
+@pytest.mark.parametrize(
+    ("calls", "gain", "is_found"),
+    [
+        (lambda late: 1 - late, 0.0, True),
+        (lambda late: 1 - late, 0.3, False),  # it solves more without tools
+        (lambda late: 1 - 0.7 * late, 0.0, False),
+    ],
+)
+def test_tools_that_are_not_called_any_more(
+    calls: Callable[[float], float], gain: float, is_found: bool
+) -> None:
+    """Completions without tool calls are found, unless more of them are correct."""
+    rng = np.random.default_rng(25)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(150):
+        late = min(1.0, max(0, step - 50) / 40)
+        for index in range(16):
+            event = {"event": "model_output", "step": step, "group": index // 8, "index": index}
+            event |= {"tool_calls": int(rng.poisson(2 * calls(late))), "tool_failures": 0}
+            found += diagnosis.observe({**event, "model_output": f"{step}: the text {index}"})
+        correct = 0.4 + gain * late + 0.02 * float(rng.standard_normal())
+        # A call has a price, so that the reward rises without them.
+        report = {"reward": correct - calls(late), "rewards/correctness/mean": correct}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ("tools_abandoned" in {f.signal for f in found}) is is_found
+
+
+@pytest.mark.parametrize(
+    ("prompt", "is_found"),
+    [("What is {}?", True), ("{} 是多少? 请回答这个问题", False), (None, False)],
+)
+def test_completions_that_drift_into_another_language(prompt: str | None, is_found: bool) -> None:
+    """More and more completions in a script that their prompts don't have are found, and named."""
+    rng = np.random.default_rng(26)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(100):
+        for index in range(8):
+            is_chinese = rng.random() < min(0.8, max(0, step - 30) / 50)
+            text = (
+                f"{step}: so the {index} is added. {'然后减去送出的数量。' if is_chinese else ''}"
+            )
+            event = {"event": "model_output", "step": step, "group": 0, "model_output": text}
+            asked = None if prompt is None else prompt.format(step)
+            found += diagnosis.observe({**event, "id": f"{step}-{index}", "prompt": asked})
+    assert ["language_mixing"] * is_found == [f.signal for f in found]
+    assert all(f.completions for f in found)
+
+
+def test_evaluations_fall_far_below_the_training() -> None:
+    """A fall of evaluations is large compared with them, not with a reward that is much higher."""
+    rng = np.random.default_rng(27)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(1, 201):
+        late = min(1, step / 100)
+        reward = 0.8 + 0.6 * late + 0.02 * float(rng.standard_normal())
+        report = {"reward": reward, "reward_std": 0.4 - 0.3 * late}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+        if not step % 10:
+            reward = 0.7 - 0.18 * late + 0.01 * float(rng.standard_normal())
+            found += diagnosis.observe({"event": "evaluation", "step": step, "reward": reward})
+    assert "evaluation_falling" in {f.signal for f in found}
 
 
 @pytest.mark.parametrize("decimals", [3, 4, 8])

@@ -117,18 +117,20 @@ def test_each_attempt_is_diagnosed_on_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "level", "found"),
+    ("start", "first", "level", "found"),
     [
-        (100, 0.8, []),  # it continues where it was
-        (40, 0.5, []),  # from an earlier checkpoint, and with the reward of that step
-        (100, 0.4, [(1, "reward_collapse")]),
+        (0.3, 100, 0.8, []),  # it continues where it was
+        (0.3, 40, 0.5, []),  # from an earlier checkpoint, and with the reward of that step
+        (0.3, 100, 0.4, [(1, "reward_collapse")]),
+        (1.3, 100, 1.27, [(1, "reward_collapse")]),  # as at the start, and not a third lower
+        (1.3, 100, 1.4, []),
     ],
 )
 def test_a_reward_that_is_lost_at_a_resume(
-    first: int, level: float, found: list[tuple[int, str]], tmp_path: Path
+    start: float, first: int, level: float, found: list[tuple[int, str]], tmp_path: Path
 ) -> None:
     """The rewards of an attempt are compared with those of the one before at the same step."""
-    for begin, base in ((0, 0.3), (first, level)):
+    for begin, base in ((0, start), (first, level)):
         folder = record(
             tmp_path,
             (

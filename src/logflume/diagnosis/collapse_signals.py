@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from logflume.diagnosis.detector import Detector, state
+from logflume.diagnosis.detector import Detector, has_lost, state
 from logflume.diagnosis.error_rate import (
     BLOCK_REPORTS,
-    CORRELATION_FACTOR,
     PROBABILITY,
     chance_of_run,
 )
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
-from logflume.diagnosis.reward_signals import CORRECTNESS
-from logflume.diagnosis.scale import find_correctness
-from logflume.diagnosis.series import Series, median
+from logflume.diagnosis.scale import CORRECTNESS, find_correctness
+from logflume.diagnosis.series import median
 
 __all__ = ["RewardCollapse"]
 
@@ -42,7 +40,8 @@ class RewardCollapse(Detector):
 
     At a resume, only `logflume diagnose` finds a collapse, which is a warning: the first two blocks
     of the total reward, or of a function, are a third lower than the three blocks before the step
-    from which the training was resumed, and lower by more than noise (a probability of 1/600).
+    from which the training was resumed, or as low as the first two of the attempt before; and lower
+    by more than noise (a probability of 1/600).
 
     Args:
         share: Share of the reward that is lost.
@@ -132,10 +131,10 @@ class RewardCollapse(Detector):
                 continue
             report = self._best[metric][1]
             others = [other for other in metrics if other != metric]
-            if any(_has_lost(history[other], report, self._OTHERS_LOSS) for other in others):
+            if any(has_lost(history[other], report, share=self._OTHERS_LOSS) for other in others):
                 continue
             total = history["reward"]
-            if metric == correctness and _has_lost(total, report, 0.0):
+            if metric == correctness and has_lost(total, report, share=0.0):
                 continue
             what = f"{total.mean_at(report):.3g} to {total.mean(2):.3g}"
             yield replace(
@@ -149,10 +148,3 @@ class RewardCollapse(Detector):
 def _height(best: float, lowest: float) -> float:
     """Return how far a level can fall: to zero, or to the lowest one where that is negative."""
     return max(best - min(0.0, lowest), abs(best))
-
-
-def _has_lost(series: Series, report: int, share: float) -> bool:
-    """Whether a level has fallen since a report, by a share of it and more than noise."""
-    before, now = series.mean_at(report), series.mean(min(3, len(series.blocks)))
-    loss = before - now
-    return loss > share * abs(before) and loss > 2 * series.error(3, 3) / CORRELATION_FACTOR

@@ -8,12 +8,22 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, dataclass_transform
 
 from logflume.diagnosis.completion_measures import Condition
-from logflume.diagnosis.error_rate import BLOCK_REPORTS
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence, Severity
 from logflume.diagnosis.history import History
+from logflume.diagnosis.scale import CORRECTNESS, find_correctness
 from logflume.diagnosis.series import Series
 
-__all__ = ["Change", "Detector", "has_gained", "high_from_start", "risen", "state"]
+__all__ = [
+    "Change",
+    "Detector",
+    "has_gained",
+    "has_lost",
+    "high_from_start",
+    "pays_off",
+    "risen",
+    "state",
+]
 
 
 def state(initial: Callable[[], Any] | float, *, init: Literal[False] = False) -> Any:
@@ -113,6 +123,7 @@ def risen(series: Series, *, level: float, rise: float, reports: int) -> Change 
 
 _FROM_START_STEPS = 60
 _FROM_START_REPORTS = 20
+_KEPT_SHARE = 0.8
 
 
 def high_from_start(history: History, metric: str, level: float) -> Change | None:
@@ -124,8 +135,8 @@ def high_from_start(history: History, metric: str, level: float) -> Change | Non
     Args:
         history: The metrics.
         metric: The metric.
-        level: The minimum of the median of the last 20 reports, which must also not be lower than
-            the first block by more than noise.
+        level: The minimum of the median of the last 20 reports, which must also be at least 80 % of
+            the first block: what falls faster may be over soon.
     """
     series = history[metric]
     if series.count < _FROM_START_REPORTS or series.last < level:
@@ -135,7 +146,7 @@ def high_from_start(history: History, metric: str, level: float) -> Change | Non
     if steps < _FROM_START_STEPS and not history.is_ending:
         return None
     value, start = series.level(_FROM_START_REPORTS), series.blocks[0].level
-    is_high = value >= level and start >= level and value >= start - 2 * series.noise
+    is_high = value >= level and start >= level and value >= _KEPT_SHARE * start
     return Change(start, value) if is_high else None
 
 
@@ -152,3 +163,35 @@ def has_gained(series: Series, report: int, *, share: float) -> bool:
         return False
     gain = now - before
     return gain > share * max(abs(before), abs(now)) and gain > 2 * series.error(3, 3)
+
+
+def has_lost(series: Series, report: int, *, share: float) -> bool:
+    """Whether a level has fallen since a report, by a share of it and more than noise.
+
+    Args:
+        series: The metric, such as the reward.
+        report: Number of that report.
+        share: The minimum loss, as a share of the level before.
+    """
+    before, now = series.mean_at(report), series.mean(min(3, len(series.blocks)))
+    loss = before - now
+    return loss > share * abs(before) and loss > 2 * series.error(3, 3) / CORRELATION_FACTOR
+
+
+_LOSS_OF_CORRECTNESS = 1 / 7
+
+
+def pays_off(history: History, report: int, *, share: float) -> bool:
+    """Whether the reward has risen since a report, and not at the expense of correct answers.
+
+    Args:
+        history: The metrics.
+        report: Number of that report.
+        share: The minimum rise of the reward, as a share of the larger level.
+    """
+    if not has_gained(history["reward"], report, share=share):
+        return False
+    correctness = find_correctness(history, CORRECTNESS)
+    return correctness is None or not has_lost(
+        history[correctness], report, share=_LOSS_OF_CORRECTNESS
+    )

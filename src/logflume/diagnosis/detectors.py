@@ -35,6 +35,7 @@ from logflume.diagnosis.policy_signals import (
     EntropyExplosion,
     ImportanceRatioOff,
     KlRunaway,
+    ReferenceIsPolicy,
 )
 from logflume.diagnosis.reward_signals import (
     RewardPlateau,
@@ -44,9 +45,11 @@ from logflume.diagnosis.reward_signals import (
 )
 from logflume.diagnosis.rollout_signals import (
     DuplicateAnswers,
+    LanguageMixing,
     Repetition,
     Staleness,
     ToolFailures,
+    ToolsAbandoned,
 )
 
 __all__ = ["DETECTORS", "SIGNALS", "check_options", "make_detectors"]
@@ -62,6 +65,7 @@ DETECTORS: tuple[type[Detector], ...] = (
     NoGradient,
     ValueDivergence,
     KlRunaway,
+    ReferenceIsPolicy,
     EntropyCollapse,
     EntropyExplosion,
     ClipSaturation,
@@ -82,7 +86,9 @@ DETECTORS: tuple[type[Detector], ...] = (
     EvaluationGap,
     Repetition,
     DuplicateAnswers,
+    LanguageMixing,
     ToolFailures,
+    ToolsAbandoned,
     Staleness,
     ThroughputDecay,
     GpuIdle,

@@ -12,8 +12,7 @@ from logflume.diagnosis.detector import Detector, state
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
-from logflume.diagnosis.reward_signals import CORRECTNESS
-from logflume.diagnosis.scale import find_correctness, reward_scale
+from logflume.diagnosis.scale import CORRECTNESS, find_correctness, reward_scale
 from logflume.diagnosis.series import Series, median
 
 __all__ = ["EvaluationFalling", "EvaluationGap"]
@@ -204,8 +203,8 @@ class EvaluationGap(Detector):
 
 def _scale(history: History, metric: str, value: float) -> float:
     """Return what a change is compared with: a reward may pass through zero."""
-    scale = reward_scale(history) if metric == "eval/reward" else math.nan
-    return max(abs(value), scale) if scale == scale else abs(value)
+    scale = reward_scale(history, value) if metric == "eval/reward" else math.nan
+    return scale if scale == scale else abs(value)
 
 
 def _name_of(history: History, metric: str) -> str:

@@ -6,14 +6,12 @@ import math
 from collections.abc import Iterator, Mapping
 from itertools import combinations, pairwise
 
-from logflume.diagnosis.completion_measures import CORRECT
 from logflume.diagnosis.detector import Detector, has_gained, state
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.reward_batches import CORRELATION, VARIANCE_SHARE
-from logflume.diagnosis.reward_signals import CORRECTNESS
-from logflume.diagnosis.scale import find_correctness, position
+from logflume.diagnosis.scale import find_solved, position, solved
 from logflume.diagnosis.series import Series, median
 
 __all__ = [
@@ -25,6 +23,7 @@ __all__ = [
 
 _TOO_EASY = "groups_too_easy"
 _TOO_HARD = "groups_too_hard"
+_CLEAR_ERRORS = 2.0
 
 _WHAT = {_TOO_EASY: "too easy", _TOO_HARD: "too hard"}
 _CAUSE = {
@@ -118,13 +117,13 @@ class GroupsWithoutSignal(Detector):
             return None
         kind = kind or self._kind(history)
         if kind != _TOO_EASY:
-            solved = history[_find_solved(history)]
+            answers = solved(history)
             since = series.blocks[-min(self._RECENT_BLOCKS, len(series.blocks))].end
             if has_risen:
                 since = series.crossing((lowest + share) / 2, is_rise=True)
-            elif _has_begun(solved):
+            elif _has_begun(answers):
                 return None
-            if has_gained(solved, since, share=self._GAIN):
+            if has_gained(answers, since, share=self._GAIN):
                 return None
         name = history.name(metric)
         what = _WHAT.get(kind, "too easy or too hard")
@@ -160,7 +159,7 @@ class GroupsWithoutSignal(Detector):
         _, all_correct, none_correct = (history[metric].mean(2) for metric in self.reads)
         if all_correct != none_correct and all_correct + none_correct > 0:  # False for NaN
             return _TOO_EASY if all_correct > none_correct else _TOO_HARD
-        metric = _find_solved(history)
+        metric = find_solved(history)
         place = position(history, metric, blocks=2)
         if place is None:
             metric = "reward"
@@ -171,12 +170,6 @@ class GroupsWithoutSignal(Detector):
         if place is None:
             return self.signal
         return _TOO_EASY if place >= 0.5 else _TOO_HARD
-
-
-def _find_solved(history: History) -> str:
-    """Return the metric that says best how much is solved."""
-    solved = find_correctness(history, CORRECTNESS)
-    return solved or (CORRECT if CORRECT in history else "reward")
 
 
 def _has_begun(series: Series) -> bool:
@@ -219,7 +212,7 @@ class ConstantFunction(Detector):
     _USUAL_SHARE = 0.9
 
     reports: int = 100
-    _last_seen: dict[str, tuple[int, int]] = state(dict)
+    _last_seen: dict[str, tuple[int, int, bool]] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Look at how long each function has been constant, or has had no value."""
@@ -262,15 +255,19 @@ class ConstantFunction(Detector):
         reports = history["reward"].count
         missing = {}
         for name, one in series.items():
-            if self._last_seen.get(name, (0, 0))[0] != one.count:
-                self._last_seen[name] = (one.count, reports)
-            seen = self._last_seen.get(name, (0, 0))[1]
-            if one.count >= self._USUAL_SHARE * seen:
+            count, seen, was_usual = self._last_seen.get(name, (0, 0, False))
+            if count != one.count:
+                # The reports since then may include some after the last value.
+                was_usual = count >= self._USUAL_SHARE * seen > 0
+                seen = reports
+                self._last_seen[name] = (one.count, seen, was_usual)
+            if was_usual:
                 missing[name] = reports - seen
         if 0 not in missing.values():
             return None
         for name, count in missing.items():
-            has_begun = any(other.count <= count + BLOCK_REPORTS for other in series.values())
+            others = [other for other in series if not missing.get(other)]
+            has_begun = any(series[other].count <= count + BLOCK_REPORTS for other in others)
             if count >= self.reports // 5 and not has_begun:
                 return Evidence(
                     f"{name} has had no value for any completion of {count} reports, after values "
@@ -287,8 +284,10 @@ class DominatingFunction(Detector):
     From the lists of `reward` events, which have the value of each completion, the share is a
     function's mean share of the variance over 50 batches (see `measure_reward_batch`). From the
     means and standard deviations of the functions, it is the variance of a function divided by the
-    sum of all variances; a function varies if its standard deviation exceeds 40 % of its mean. A
-    function that nearly all completions satisfy is expected to leave the variance to the others.
+    sum of all variances. Another function has to vary: its standard deviation exceeds 40 % of its
+    mean; and if it is a penalty, which is never positive, its mean exceeds 40 % of the standard
+    deviation. A function that nearly all completions satisfy, or a penalty that few get, is
+    expected to leave the variance to the others.
 
     Args:
         share: Share of the variance at which a function dominates, 0 to 1.
@@ -331,16 +330,19 @@ class DominatingFunction(Detector):
 
     def _shares_of_spreads(self, history: History) -> dict[str, float]:
         variances: dict[str, float] = {}
-        active = 0
+        active = set()
         for name in history.functions:
             spreads, means = history[f"rewards/{name}/std"], history[f"rewards/{name}/mean"]
             if len(spreads.blocks) < self._BLOCKS or len(means.blocks) < self._BLOCKS:
                 continue
-            spread = spreads.mean(self._BLOCKS)
+            spread, mean = spreads.mean(self._BLOCKS), means.mean(self._BLOCKS)
             variances[name] = spread * spread
-            active += spread > self._ACTIVE * abs(means.mean(self._BLOCKS))
+            is_rare = means.highest <= 0 and -mean < self._ACTIVE * spread
+            if spread > self._ACTIVE * abs(mean) and not is_rare:
+                active.add(name)
         total = sum(variances.values())
-        if active < 2 or not total > 0:
+        largest = max(variances, key=lambda name: variances[name], default=None)
+        if not active - {largest} or not total > 0:
             return {}
         return {name: variance / total for name, variance in variances.items()}
 
@@ -349,10 +351,13 @@ class AntiCorrelatedFunctions(Detector):
     """Two reward functions work against each other.
 
     From the lists of `reward` events, which have the value of each completion, the correlation is
-    the mean (Pearson) correlation of two functions over 50 batches. From the means of the
-    functions, it is the correlation of their changes from report to report, over 40 to 100 reports,
-    and must be more negative than chance explains. Changes are compared, not levels, because
-    functions with opposite trends need not be correlated.
+    the mean (Pearson) correlation of two functions within groups, over 50 batches. From the means
+    of the functions, it is the correlation of their changes from report to report, over 40 to 100
+    reports, and must be more negative than chance explains. Changes are compared, not levels,
+    because functions with opposite trends need not be correlated. The means of a batch also depend
+    on how hard its problems are, so two functions that rise together are not reported: since the
+    first half of the training, the sum of their gains exceeds two standard errors, and neither has
+    fallen by one.
 
     Args:
         correlation: The correlation below which two functions are reported, -1 to 0.
@@ -418,5 +423,24 @@ class AntiCorrelatedFunctions(Detector):
                 correlation = sums[0] / scale
                 # Fisher's transformation makes it normal, with this standard error.
                 error = 1 / math.sqrt(self._INDEPENDENT * sums[3] - 3)
-                if math.atanh(max(-0.999999, min(correlation, 0.0))) < -critical_value(200) * error:
+                if math.atanh(max(-0.999999, min(correlation, 0.0))) > -critical_value(200) * error:
+                    continue
+                means = (history[f"rewards/{name}/mean"] for name in (first, second))
+                if not _rise_together(*means):
                     yield (first, second), correlation
+
+
+def _rise_together(first: Series, second: Series) -> bool:
+    """Whether two levels have risen since the first half of the training, at least one clearly."""
+    gains = [_gain_in_errors(first), _gain_in_errors(second)]
+    return sum(gains) > _CLEAR_ERRORS and min(gains) > -1
+
+
+def _gain_in_errors(series: Series) -> float:
+    """Return the gain from the first half of the blocks to the second, in standard errors."""
+    half = len(series.blocks) // 2
+    if not half:
+        return 0.0
+    gain = series.mean(half) - series.mean(half, before=len(series.blocks) - half)
+    error = series.error(half, half) / CORRELATION_FACTOR
+    return gain / error if error > 0 else 0.0

@@ -37,6 +37,9 @@ _SCORES = (
 
 _LEAST_PREFERRED = 99
 
+_COEFFICIENT = re.compile(r"hyperparameters/(?:.+[./])?(?:beta|(?:init_)?kl_coef|kl_loss_coef)")
+"""The coefficient of the divergence from the reference, as TRL, OpenRLHF and verl call it."""
+
 _EVALUATION_PREFIXES = ("eval_", "eval/", "val/", "val-core/", "validation/")
 
 _MACHINE_PREFIXES = ("gpu/", "torch/")
@@ -89,7 +92,8 @@ class History:
     not added to its series, so each series has only the reports with a value.
 
     Args:
-        total_steps: Number of steps that the training will make; None if unknown.
+        started: The `run_started` event of the training, for the number of its steps and the
+            coefficient of the KL divergence.
 
     Attributes:
         reports: Number of reports so far.
@@ -98,11 +102,15 @@ class History:
         completed: The metrics whose block the latest report completed.
         functions: Names of the reward functions, in the order of their first report.
         strides: Steps between the last reports.
+        has_penalty: Whether a hyperparameter says that the KL divergence is penalized.
     """
 
-    def __init__(self, total_steps: Any = None) -> None:
+    def __init__(self, started: Mapping[str, Any] | None = None) -> None:
+        started = started or {}
         self.reports = 0
+        total_steps = started.get("total_steps")
         self._total_steps = total_steps if type(total_steps) is int else math.inf
+        self.has_penalty = any(map(_is_penalty, started.items()))
         self.step: int | None = None
         self.nonfinite: dict[str, float] = {}
         self.completed: set[str] = set()
@@ -334,6 +342,12 @@ class History:
 
 def _family(metric: str) -> str:
     return _FUNCTIONS if metric.startswith(_FUNCTIONS) else metric
+
+
+def _is_penalty(field: tuple[str, Any]) -> bool:
+    name, value = field
+    is_number = type(value) in (int, float) and value > 0
+    return is_number and _COEFFICIENT.fullmatch(name) is not None
 
 
 def _report_metric(name: str) -> _Found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from logflume.diagnosis.detector import Detector, has_gained, high_from_start, risen
+from logflume.diagnosis.detector import Detector, high_from_start, pays_off, risen
 from logflume.diagnosis.error_rate import CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
@@ -91,6 +91,9 @@ class LengthGrowth(Detector):
 class LengthCollapse(Detector):
     """Completions have become much shorter, without a gain in reward.
 
+    A gain in reward is no excuse if the share of correct answers has fallen by a seventh, and by
+    more than noise: then the reward pays for brevity.
+
     Args:
         share: Share of the longest block. Half of it is reported even if the reward rises.
     """
@@ -117,7 +120,7 @@ class LengthCollapse(Detector):
         if value > limit or not lengths.is_significant(top.level - value):
             return None
         long = lengths.crossing(0.8 * top.level, is_rise=False)
-        if value > limit / 2 and has_gained(history["reward"], long, share=self._GAIN):
+        if value > limit / 2 and pays_off(history, long, share=self._GAIN):
             return None
         name = history.name(self.reads[0])
         return Evidence(
@@ -129,8 +132,9 @@ class Truncation(Detector):
     """Most completions are truncated at the length limit.
 
     The median share of truncated completions over 20 reports is at least `share`, and has risen by
-    a quarter from its lowest block; or it has been above 80 % from the start, without falling, for
-    60 steps and at least 20 reports. At the end of the training, 20 reports are enough.
+    a quarter from its lowest block; or it has been above 50 % from the start, and hasn't lost a
+    fifth of that, for 60 steps and at least 20 reports. At the end of the training, 20 reports are
+    enough.
 
     Args:
         share: Share of truncated completions, 0 to 1.
@@ -152,7 +156,7 @@ class Truncation(Detector):
 
     _REPORTS = 20
     _RISE = 0.25
-    _FROM_START_SHARE = 0.8
+    _FROM_START_SHARE = 0.5
 
     share: float = 0.3
 

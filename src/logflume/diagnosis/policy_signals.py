@@ -17,6 +17,7 @@ __all__ = [
     "EntropyExplosion",
     "ImportanceRatioOff",
     "KlRunaway",
+    "ReferenceIsPolicy",
 ]
 
 _KEEP_CLOSE = (
@@ -146,6 +147,51 @@ class KlRunaway(Detector):
         return Change(before, value) if is_far else None
 
 
+class ReferenceIsPolicy(Detector):
+    """The divergence from the reference is exactly zero, although the policy is trained.
+
+    It is zero in `reports` successive reports, while the medians of the norm of the gradient and of
+    the learning rate are not. Some trainers report a zero where they don't penalize the divergence,
+    so a hyperparameter (`beta` of TRL, `init_kl_coef` of OpenRLHF, `kl_loss_coef` or `kl_coef` of
+    verl) has to be above zero. If no metric has more than four decimals, as in the log of a
+    console, a zero may be a small divergence, and is no evidence.
+
+    Args:
+        reports: Number of reports in a row.
+    """
+
+    signal = "reference_is_policy"
+    reads = ("kl",)
+    each_report = True
+    meaning = "The KL divergence from the reference is exactly zero: the penalty has no effect."
+    cause = "The reference shares the weights of the policy, or updates don't change the weights."
+    try_next = (
+        "Load the reference as a model of its own, or check that adapters are disabled for it; "
+        "check `sync_ref_model`; train `bf16` models with `fp32` weights."
+    )
+
+    reports: int = 30
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Count the reports with a divergence of zero."""
+        series = history["kl"]
+        if series.last != 0.0 or series.constant < self.reports or not history.has_penalty:
+            return None
+        # Trainers without rewards, such as KTO, report a divergence that is cut off at zero.
+        if "reward" not in history or history.is_rounded:
+            return None
+        trained = (history["grad_norm"], history["learning_rate"])
+        if not all(metric.level(self.reports) > 0 for metric in trained):  # False for NaN
+            return None
+        name = history.name("kl")
+        return Evidence(
+            f"{name} has been exactly zero for {series.constant} reports, although the policy is "
+            f"trained.",
+            name,
+            0.0,
+        )
+
+
 class EntropyCollapse(Detector):
     """The entropy has fallen to a small share of its highest level.
 
@@ -263,9 +309,10 @@ class EntropyExplosion(Detector):
 class ClipSaturation(Detector):
     """A large share of the tokens is clipped: the median of twenty reports.
 
-    The share of clipped tokens has risen by half of `share` from its lowest block; or it has been
-    0.1 higher than `share` from the start, for 60 steps and at least 20 reports. At the end of the
-    training, 20 reports are enough.
+    The share of clipped tokens is at least `share`, and has risen by half of that from its lowest
+    block; half of `share` is enough if it is ten times the lowest block. Or it has been 0.1 higher
+    than `share` from the start, for 60 steps and at least 20 reports. At the end of the training,
+    20 reports are enough.
 
     Args:
         share: Share of clipped tokens, 0 to 1.
@@ -283,13 +330,19 @@ class ClipSaturation(Detector):
     literature = "Schulman et al. 2017, PPO, arXiv:1707.06347"
 
     _FROM_START = 0.1
+    _TIMES = 10.0
 
     share: float = 0.3
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last twenty reports with the share, and the lowest block."""
         series = history[self.reads[0]]
-        change = risen(series, level=self.share, rise=self.share / 2, reports=20)
+        half = self.share / 2
+        change = risen(series, level=self.share, rise=half, reports=20)
+        if change is None and series.bottom is not None:
+            lowest = series.bottom.level
+            rise = (self._TIMES - 1) * lowest
+            change = risen(series, level=half, rise=max(rise, half - lowest), reports=20)
         change = change or high_from_start(history, self.reads[0], self.share + self._FROM_START)
         if change is None:
             return None

@@ -77,7 +77,8 @@ def _find_loss(before: History, after: History) -> Finding | None:
     """Return the finding that a reward was lost at a resume; None if none was.
 
     The first two blocks after the resume are compared with the last three blocks up to the step
-    from which the training was resumed. The loss has to be at least a third, and more than noise.
+    from which the training was resumed. The loss has to be at least a third, or all that the first
+    attempt had gained since its first two blocks; and more than noise.
 
     Args:
         before: The metrics of the attempt before.
@@ -90,7 +91,8 @@ def _find_loss(before: History, after: History) -> Finding | None:
             continue
         level = old.mean_at(resumed_at)
         value = new.mean_at(new.blocks[RESUME_BLOCKS - 1].end, blocks=RESUME_BLOCKS)
-        limit = level - _SHARE * (level - min(0.0, old.bottom.level))
+        first = old.mean_at(old.blocks[:RESUME_BLOCKS][-1].end, blocks=RESUME_BLOCKS)
+        limit = max(level - _SHARE * (level - min(0.0, old.bottom.level)), first)
         # This is looked at once, so that a higher probability of chance will do: 1/600.
         is_significant = old.is_significant(level - value, RESUME_BLOCKS, 3, conditions=2)
         if not (value < limit and is_significant):

@@ -22,6 +22,7 @@ _MAX_ROWS = 64
 _MIN_ROWS = 4
 _ACTIVE_SPREAD = 0.25
 _MAX_MAGNITUDE = 1e150
+_ROUNDING = 1e-9
 
 Columns: TypeAlias = dict[str, Sequence[float | None]]
 
@@ -33,8 +34,9 @@ def measure_reward_batch(event: Mapping[str, Any], *, with_spread: bool = True) 
       divided by the variance of the total; at most its share of the sum of the functions'
       variances. Measured only if another function varies by more than a quarter of its largest
       value.
-    - `correlation/<function>/<function>`: Pearson's correlation over the completions to which both
-      functions apply.
+    - `correlation/<function>/<function>`: Pearson's correlation within groups, because a harder
+      problem may have lower rewards of one function and higher ones of another. Over the whole
+      batch if it has no groups, or if one of the functions doesn't apply to all completions.
     - `spread_within_groups`: the mean standard deviation of the total within groups.
 
     `variance_share` and `correlation` are the largest share and the lowest correlation. At most 64
@@ -46,7 +48,8 @@ def measure_reward_batch(event: Mapping[str, Any], *, with_spread: bool = True) 
     """
     columns = _read(event)
     filled = {name: _Column(_filled(values)) for name, values in columns.items()}
-    measures = _variance_shares(filled) | _correlations(columns, filled)
+    size = event.get("num_generations")
+    measures = _variance_shares(filled) | _correlations(columns, filled, size)
     if with_spread and (spread := _spread_within_groups(event)) is not None:
         measures["spread_within_groups"] = spread
     return measures
@@ -104,8 +107,14 @@ class _Column:
 
     def covariance(self, other: _Column) -> float:
         """Return the population covariance with a column of the same length."""
-        count = len(self.values)
-        return sum(map(mul, self.deviations, other.deviations)) / count if count else 0.0
+        return _mean_product(self.deviations, other.deviations)
+
+    def group_deviations(self, size: Any) -> Sequence[float]:
+        """Return the deviations of the means of groups; none without groups of that size."""
+        own = self.deviations
+        if type(size) is not int or size < 2 or len(own) % size:
+            return ()
+        return [sum(own[i : i + size]) / size for i in range(0, len(own), size)]
 
 
 def _variance_shares(columns: Mapping[str, _Column]) -> dict[str, float]:
@@ -130,20 +139,43 @@ def _variance_shares(columns: Mapping[str, _Column]) -> dict[str, float]:
     }
 
 
-def _correlations(columns: Columns, filled: Mapping[str, _Column]) -> dict[str, float]:
+def _correlations(columns: Columns, filled: Mapping[str, _Column], size: Any) -> dict[str, float]:
     """Return the correlation of each two functions, over the completions that both apply to."""
     partial = {name for name, values in columns.items() if None in values}
+    means = {name: column.group_deviations(size) for name, column in filled.items()}
     correlations: dict[str, float] = {}
     for first, second in combinations(sorted(columns), 2):
         a, b = filled[first], filled[second]
+        between: tuple[Sequence[float], Sequence[float]] = (means[first], means[second])
         if not partial.isdisjoint((first, second)):
             a, b = _common(columns[first], columns[second])
-        scale = math.sqrt(a.variance) * math.sqrt(b.variance)
-        if len(a.values) >= _MIN_ROWS and scale > 0:
-            correlations[f"{CORRELATION}/{first}/{second}"] = a.covariance(b) / scale
+            between = ((), ())
+        if len(a.values) >= _MIN_ROWS:
+            value = _correlation(a, b, *between)
+            if value is not None:
+                correlations[f"{CORRELATION}/{first}/{second}"] = value
     if correlations:
         correlations[CORRELATION] = min(correlations.values())
     return correlations
+
+
+def _correlation(
+    a: _Column, b: _Column, of_groups_a: Sequence[float], of_groups_b: Sequence[float]
+) -> float | None:
+    """Return the correlation around the means of groups; None if a column has no spread.
+
+    What varies within groups is what varies, less what varies between them.
+    """
+    within_a = a.variance - _mean_product(of_groups_a, of_groups_a)
+    within_b = b.variance - _mean_product(of_groups_b, of_groups_b)
+    if within_a <= _ROUNDING * a.variance or within_b <= _ROUNDING * b.variance:
+        return None
+    covariance = a.covariance(b) - _mean_product(of_groups_a, of_groups_b)
+    return covariance / (math.sqrt(within_a) * math.sqrt(within_b))
+
+
+def _mean_product(first: Sequence[float], second: Sequence[float]) -> float:
+    return sum(map(mul, first, second)) / len(first) if first else 0.0
 
 
 def _common(

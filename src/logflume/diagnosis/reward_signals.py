@@ -9,19 +9,15 @@ from logflume.diagnosis.detector import Detector, has_gained
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
-from logflume.diagnosis.scale import find_correctness, position
+from logflume.diagnosis.scale import CORRECTNESS, find_correctness, position
 from logflume.diagnosis.series import Series
 
 __all__ = [
-    "CORRECTNESS",
     "RewardPlateau",
     "RewardWithTruncation",
     "RewardWithoutCorrectness",
     "VarianceCollapse",
 ]
-
-CORRECTNESS = ("correct", "accura", "exact", "solve", "success", "gold", "truth", "answer", "math")
-"""Texts that the names of reward functions for correctness contain."""
 
 _READ_COMPLETIONS = "Read the named completions, and change the reward function that they exploit"
 
@@ -270,7 +266,11 @@ class RewardWithoutCorrectness(Detector):
     The last three blocks are compared with three blocks 30, 50, 100, 200 and 400 reports before.
     The reward has to rise by a fifth, and by more than noise.
 
-    - Correctness falls by a seventh, and by more than noise: found immediately.
+    - Correctness falls by a seventh, and by more than noise: found immediately. Then the reward may
+      also be far from zero, and rise by half of its spread within groups.
+    - Fewer answers of completions are right (`quality/correct`), whatever the reward functions say:
+      a third less, by three standard errors of independent batches, both of all completions and of
+      those with an answer.
     - Correctness is flat: its gain, including one standard error of independent reports, is less
       than a tenth of the reward's gain, over 60 steps and at least 30 reports. The reward has to
       keep its gain for 50 steps and at least 30 reports, and correctness must have room to rise: it
@@ -304,6 +304,10 @@ class RewardWithoutCorrectness(Detector):
     _MIN_BLOCKS = 3
     _GAIN = 0.2
     _FALL = 1 / 7
+    _SHARE_OF_SPREAD = 0.5
+    _MEASURED_FALL = 1 / 3
+    _ERRORS = 3.0
+    _MEASURES = ("rollouts/correct", "rollouts/correct_answers")
     _FLAT = 0.1
     _ROOM = 0.85
     _FIRST_BLOCKS = 8
@@ -316,48 +320,68 @@ class RewardWithoutCorrectness(Detector):
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last three blocks with earlier ones."""
         metric = find_correctness(history, self.correctness)
-        if metric is None:
-            return None
-        rewards, correct = history["reward"], history[metric]
         for lag in self._LAGS:
-            if len(rewards.blocks) < lag + 3:
+            if len(history["reward"].blocks) < lag + 3:
                 return None
-            if (found := self._compare(history, metric, rewards, correct, lag)) is not None:
+            if (found := self._compare(history, metric, lag)) is not None:
                 return found
         return None
 
-    def _compare(
-        self, history: History, metric: str, rewards: Series, correct: Series, lag: int
-    ) -> Evidence | None:
+    def _compare(self, history: History, metric: str | None, lag: int) -> Evidence | None:
+        rewards = history["reward"]
         report = rewards.blocks[-1 - lag].end
-        reward_before, reward = rewards.mean(3, before=lag), rewards.mean(3)
-        gain = reward - reward_before
-        if gain < self._GAIN * max(abs(reward_before), abs(reward)):
+        before, value = rewards.mean(3, before=lag), rewards.mean(3)
+        gain, level = value - before, max(abs(before), abs(value))
+        spread = history["reward_std"].mean(3)
+        is_large = gain >= self._GAIN * level
+        if not (is_large or gain >= self._SHARE_OF_SPREAD * spread):  # False for NaN
             return None
         if not rewards.is_significant(gain, 3, 3, conditions=2):
             return None
-        if len(correct.blocks) < 3:
-            return None
-        before, value = correct.mean_at(report), correct.mean(3)
-        change = value - before
-        has_fallen = -change > self._FALL * abs(before) and correct.is_significant(
-            -change, 3, 3, conditions=2
-        )
-        if not has_fallen and not self._is_flat(history, metric, change, gain, lag):
-            return None
+        if metric is not None:
+            has_fallen = self._has_fallen(history[metric], report)
+            if has_fallen or (is_large and self._is_flat(history, metric, gain, lag)):
+                return self._found(history, metric, lag)
+        if all(self._is_less_often_right(history[one], report) for one in self._MEASURES):
+            return self._found(history, self._MEASURES[0], lag)
+        return None
+
+    def _has_fallen(self, correct: Series, report: int) -> bool:
+        before = correct.mean_at(report)
+        loss = before - correct.mean(3)
+        is_clear = loss > self._FALL * abs(before)  # False for NaN
+        return is_clear and correct.is_significant(loss, 3, 3, conditions=2)
+
+    def _is_less_often_right(self, correct: Series, report: int) -> bool:
+        # Completions are logged now and then: a block may cover many reports, and has to be enough.
+        before = correct.mean_at(report)
+        loss = before - correct.mean(1)
+        error = correct.error(1, 1) / CORRELATION_FACTOR
+        return loss > self._MEASURED_FALL * before and loss > self._ERRORS * error
+
+    def _found(self, history: History, metric: str, lag: int) -> Evidence:
+        rewards, correct = history["reward"], history[metric]
+        report = rewards.blocks[-1 - lag].end
+        reward_before, reward = rewards.mean(3, before=lag), rewards.mean(3)
+        is_measured = metric in self._MEASURES
+        before, value = correct.mean_at(report), correct.mean(1 if is_measured else 3)
+        name = "quality/correct" if is_measured else history.name(metric)
         function = _fastest(history, report, other_than=metric)
         return Evidence(
             f"Over {10 * lag} reports the reward rose from {reward_before:.3g} to {reward:.3g} "
-            f"while {history.name(metric)} went from {before:.3g} to {value:.3g}"
+            f"while {name} went from {before:.3g} to {value:.3g}"
             f"{f': the policy learns {function} instead' if function else ''}.",
-            history.name(metric),
+            name,
             value,
             before,
             fields={"reward_before": reward_before, "reward": reward, "function": function},
         )
 
-    def _is_flat(self, history: History, metric: str, change: float, gain: float, lag: int) -> bool:
+    def _is_flat(self, history: History, metric: str, gain: float, lag: int) -> bool:
         rewards, correct = history["reward"], history[metric]
+        if len(correct.blocks) < 3:
+            return False
+        change = correct.mean(3) - correct.mean_at(rewards.blocks[-1 - lag].end)
         stride = history.stride
         if lag < max(self._MIN_BLOCKS, self._FLAT_LAG / stride):
             return False

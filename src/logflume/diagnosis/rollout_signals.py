@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from logflume.diagnosis.detector import Detector, has_gained, high_from_start, risen
+from logflume.diagnosis.detector import Detector, has_gained, high_from_start, pays_off, risen
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
+from logflume.diagnosis.scale import solved
+from logflume.diagnosis.series import Series
 
-__all__ = ["DuplicateAnswers", "Repetition", "Staleness", "ToolFailures"]
+__all__ = [
+    "DuplicateAnswers",
+    "LanguageMixing",
+    "Repetition",
+    "Staleness",
+    "ToolFailures",
+    "ToolsAbandoned",
+]
 
 
 class Repetition(Detector):
@@ -72,9 +81,11 @@ class DuplicateAnswers(Detector):
     """Most completions of a group have the same text, without a gain in reward.
 
     Texts of 8 characters and more are compared within a group. The median share of copies over ten
-    batches is at least `share`, and has risen by a third from its lowest block; or it has been 1.5
-    times `share` since the start, for 15 batches. If it has been 95 % since the start, a gain in
-    reward is no excuse.
+    batches is at least `share`, and has risen by a third from its lowest block; or that of texts of
+    80 characters and more has been 1.5 times `share` since the start, for 15 batches. Shorter texts
+    are labels, numbers and the like, which are equal in healthy trainings as well. If the share has
+    been 95 % since the start, a gain in reward is no excuse, nor is it if fewer answers are
+    correct.
 
     Args:
         share: Share of completions whose text occurs again in their group, 0 to 1.
@@ -114,12 +125,14 @@ class DuplicateAnswers(Detector):
                 change.before,
                 self.share,
             )
-        elif series.count >= self._FROM_START_BATCHES and series.bottom is not None:
-            varied, limit = series.blocks[0].end, self._FROM_START_TIMES * self.share
-            lowest = series.bottom.level
-            if lowest < limit:
+        else:
+            series, limit = history["duplicates/long"], self._FROM_START_TIMES * self.share
+            if series.count < self._FROM_START_BATCHES or series.bottom is None:
                 return None
+            varied, lowest = series.blocks[0].end, series.bottom.level
             value = series.level(10)
+            if min(lowest, value) < limit:
+                return None
             found = Evidence(
                 f"In their groups, {value:.0%} {copies} since the start of the training.",
                 "model_output",
@@ -127,16 +140,56 @@ class DuplicateAnswers(Detector):
                 None,
                 limit,
             )
-        else:
-            return None
-        is_excused = lowest < self._NEARLY_ALL and has_gained(
-            history["reward"], varied, share=self._GAIN
-        )
+        is_excused = lowest < self._NEARLY_ALL and pays_off(history, varied, share=self._GAIN)
         return None if is_excused else found
 
     def current_value(self, history: History, evidence: Evidence) -> float:  # noqa: ARG002
         """Return the share of completions that are copies."""
         return history["duplicates"].level(10)
+
+
+class LanguageMixing(Detector):
+    """Completions drift into another language than their prompts, as far as the script shows it.
+
+    A completion counts if one in twenty of its first 500 characters is a letter of a script other
+    than Latin and Greek, and its prompt has fewer of them. The median share of such completions
+    over ten batches is at least `share`, and has risen by two thirds of that from its lowest block.
+
+    Args:
+        share: Share of such completions, 0 to 1.
+    """
+
+    signal = "language_mixing"
+    reads = ("mixing",)
+    each_report = True
+    meaning = "Completions drift into another language than that of their prompts."
+    cause = "No reward function cares about the language, or one prefers another language."
+    try_next = "Add a reward for the language of the prompt; raise `beta`."
+    literature = "DeepSeek-AI 2025, DeepSeek-R1 (language mixing), arXiv:2501.12948, section 2.3"
+    shows = "has letters of another script than its prompt"
+
+    _RISE = 2 / 3
+
+    share: float = 0.3
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten batches with the lowest block."""
+        rise = self._RISE * self.share
+        change = risen(history["mixing"], level=self.share, rise=rise, reports=10)
+        if change is None:
+            return None
+        return Evidence(
+            f"The share of completions in another script than that of their prompts rose from "
+            f"{change.before:.0%} to {change.value:.0%}.",
+            "model_output",
+            change.value,
+            change.before,
+            self.share,
+        )
+
+    def current_value(self, history: History, evidence: Evidence) -> float:  # noqa: ARG002
+        """Return the share of such completions."""
+        return history["mixing"].level(10)
 
 
 class ToolFailures(Detector):
@@ -179,6 +232,62 @@ class ToolFailures(Detector):
                     self.share,
                 )
         return None
+
+
+class ToolsAbandoned(Detector):
+    """The policy hardly calls its tools any more, and doesn't solve more without them.
+
+    The median number of calls of a completion over ten reports is below `share` of the highest
+    block, which had at least one call in five completions, and lower by more than noise. A gain of
+    a fifth in correct answers (or in reward, without a function for correctness) since the calls
+    were half as many is an excuse: the policy can do without them. A gain in reward alone is none,
+    because calls may have a price.
+
+    Args:
+        share: Share of the most calls that a completion had.
+    """
+
+    signal = "tools_abandoned"
+    reads = ("tools/call_frequency", "rollouts/tool_calls")
+    triggers = 2
+    each_report = True
+    meaning = "The policy has stopped calling its tools, although it doesn't solve more problems."
+    cause = "Calls are penalized, fail, or make completions too long, and answers pay without them."
+    try_next = (
+        "Lower the penalty on calls; look at failed calls and truncation; grant a reward for calls "
+        "that help."
+    )
+    shows = "highest rewards of the last completions"
+
+    _MIN_CALLS = 0.2
+    _GAIN = 0.2
+
+    share: float = 0.1
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with the highest block."""
+        for metric in self.reads:
+            if (found := self._evaluate(history, metric, history[metric])) is not None:
+                return found
+        return None
+
+    def _evaluate(self, history: History, metric: str, calls: Series) -> Evidence | None:
+        top = calls.top
+        if top is None or top.level < self._MIN_CALLS or calls.last > self.share * top.level:
+            return None
+        value, limit = calls.level(10), self.share * top.level
+        if value > limit or not calls.is_significant(top.level - value):
+            return None
+        used = calls.crossing(top.level / 2, is_rise=False)
+        if has_gained(solved(history), used, share=self._GAIN):
+            return None
+        return Evidence(
+            f"A completion has {value:.2g} tool calls, after {top.level:.2g} before.",
+            history.name(metric),
+            value,
+            top.level,
+            limit,
+        )
 
 
 class Staleness(Detector):

@@ -6,8 +6,12 @@ import math
 from collections.abc import Sequence
 
 from logflume.diagnosis.history import History
+from logflume.diagnosis.series import Series
 
-__all__ = ["find_correctness", "position", "reward_scale"]
+__all__ = ["CORRECTNESS", "find_correctness", "find_solved", "position", "reward_scale", "solved"]
+
+CORRECTNESS = ("correct", "accura", "exact", "solve", "success", "gold", "truth", "answer", "math")
+"""Texts that the names of reward functions for correctness contain."""
 
 
 def find_correctness(history: History, texts: str | Sequence[str]) -> str | None:
@@ -23,6 +27,20 @@ def find_correctness(history: History, texts: str | Sequence[str]) -> str | None
         if any(part in function.lower() for part in parts):
             return f"rewards/{function}/mean"
     return "accuracy" if "accuracy" in history else None
+
+
+def find_solved(history: History) -> str:
+    """Return the metric of how much is solved.
+
+    It is that of correctness, reported or measured in the completions; without one, the reward.
+    """
+    measured = "rollouts/correct" if "rollouts/correct" in history else "reward"
+    return find_correctness(history, CORRECTNESS) or measured
+
+
+def solved(history: History) -> Series:
+    """Return the values of the metric of how much is solved."""
+    return history[find_solved(history)]
 
 
 def position(history: History, metric: str, blocks: int = 5) -> float | None:
@@ -48,15 +66,19 @@ def position(history: History, metric: str, blocks: int = 5) -> float | None:
     return None
 
 
-def reward_scale(history: History) -> float:
+def reward_scale(history: History, level: float | None = None) -> float:
     """Return the scale that a gain in reward is compared with; NaN without rewards.
 
-    It is the largest of the reward's current level, half the range of its levels so far, and the
-    spread within groups, because the level alone may be zero or negative.
+    It is the largest of a level of the reward, half the range of its levels so far, and the spread
+    within groups, because the level alone may be zero or negative.
+
+    Args:
+        history: The metrics.
+        level: The level, such as that of an evaluation; None: the reward's current one.
     """
     rewards, spreads = history["reward"], history["reward_std"]
     if rewards.top is None or rewards.bottom is None:
         return math.nan
     spread = spreads.blocks[-1].mean if spreads.blocks else 0.0
-    level = abs(rewards.blocks[-1].level)
-    return max(level, (rewards.top.level - rewards.bottom.level) / 2, spread)
+    level = rewards.blocks[-1].level if level is None else level
+    return max(abs(level), (rewards.top.level - rewards.bottom.level) / 2, spread)

@@ -90,9 +90,9 @@ class Diagnosis:
         self._judging = ""
         self._begin()
 
-    def _begin(self, total_steps: Any = None) -> None:
+    def _begin(self, started: Mapping[str, Any] | None = None) -> None:
         self._detectors = make_detectors(self._options)
-        self._history = History(total_steps)
+        self._history = History(started)
         self._completions = Completions()
         self._open: dict[Detector, OpenFinding] = {}
         self._quiet: dict[Detector, int] = {}
@@ -112,7 +112,7 @@ class Diagnosis:
         """Add an event, and return what it reveals. Events of other types reveal nothing."""
         event_type = event.get("event")
         if event_type == "run_started":
-            self._begin(event.get("total_steps"))
+            self._begin(event)
             return []
         if event_type == "evaluation":
             return self._evaluate(self._history.add_evaluation(event))

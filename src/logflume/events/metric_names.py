@@ -143,6 +143,7 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "perf/throughput_per_gpu",
         "samples_per_second",
     ),
+    "tools/call_frequency": (),
     "tools/failure_frequency": ("tool_failure_rate", "tools/error_rate"),
     "staleness": (
         "off_policy/mean",
