@@ -72,7 +72,7 @@ def make_brief(run: Run, max_tokens: int = MAX_TOKENS) -> str:
         *_status(info),
         *_findings(diagnosis.findings),
         *_settings(info),
-        *_curves(run),
+        *_curves(run, info),
         *_examples(run, info),
     ]
     return _fit(lines, max_tokens)
@@ -102,6 +102,8 @@ def _status(info: RunSummary) -> Iterator[str]:
         "duration (s)": None if info.duration_s is None else round(info.duration_s),
     }
     yield "; ".join(f"{name} {_short(v)}" for name, v in facts.items() if v is not None)
+    if info.earlier_steps:
+        yield f"{info.earlier_steps.capitalize()}, and left out here."
 
 
 def _findings(findings: Sequence[RecordedFinding]) -> Iterator[str]:
@@ -135,8 +137,10 @@ def _is_minor(value: Any) -> bool:
     return isinstance(value, (bool, list, dict, type(None)))
 
 
-def _curves(run: Run) -> Iterator[str]:
-    table = run.metrics(wide=True, events=("training", "evaluation")).arrow
+def _curves(run: Run, info: RunSummary) -> Iterator[str]:
+    # Later steps are of an earlier attempt.
+    steps = (None, info.last_step)
+    table = run.metrics(wide=True, events=("training", "evaluation"), steps=steps).arrow
     curves = dict(list(_find_curves(table, "train").values())[:_MAX_CURVES])
     evaluated = _find_curves(table, "eval")
     curves |= {f"eval {evaluated[one][0]}": evaluated[one][1] for one in _FIRST if one in evaluated}
@@ -182,7 +186,7 @@ def _order(metric: str) -> tuple[int, str]:
 def _examples(run: Run, info: RunSummary) -> Iterator[str]:
     if "model_output" not in run.types():
         return
-    steps = (max(0, (info.last_step or 0) - 10), None)
+    steps = (max(0, (info.last_step or 0) - 10), info.last_step)
     columns = ["step", "rewards/total*", "prompt*", "model_output*"]
     columns += [optional("question"), optional("id")]
     shown: set[str] = set()
