@@ -7,11 +7,22 @@ from math import isnan, sqrt
 from operator import mul
 from typing import Any
 
-from logflume.values.plain import are_floats
+from logflume.values.plain import are_floats, brief_json
+
+from ._reports import report_limited
 
 __all__ = ["FlattenRewards"]
 
 Values = list[float | None]
+
+_NO_REWARDS = (
+    "a reward event has no rewards, which are lists of numbers: its field {} is {}, which is kept "
+    "as it is"
+)
+_UNEQUAL = (
+    "the functions of a reward event have different numbers of values ({}), so it has no "
+    "rewards/total"
+)
 
 _COMMON_TYPES = frozenset({float, type(None)})
 
@@ -23,10 +34,12 @@ class FlattenRewards:
     `rewards/correctness/mean`, `/std`, `/min`, `/max` and `/n`. `None` and NaN mean that the
     function does not apply to that completion; the statistics ignore them. The standard deviation
     is that of a sample (n - 1), as in TRL, and null for fewer than two values. Other fields are
-    left unchanged. The lists may also be in a mapping, `rewards={"correctness": [2.0, 0.0]}`.
+    left unchanged. The lists may also be in a mapping, `rewards={"correctness": [2.0, 0.0]}`. An
+    event without any list of numbers, but with another list, is reported once.
 
     `rewards/total` is the sum over the functions for each completion, null if none applies. The
-    field `weights` of the event (`weights={"format": 0.5}`) gives the weights of the sum.
+    field `weights` of the event (`weights={"format": 0.5}`) gives the weights of the sum. Without
+    as many values of one function as of another there is no total, which is reported once.
 
     With `num_generations`, from the event or from the option, each group of that many consecutive
     completions shares a prompt. `/frac_zero_std` is then the share of groups whose values are all
@@ -41,6 +54,7 @@ class FlattenRewards:
 
     def __init__(self, *, num_generations: int | None = None) -> None:
         self._num_generations = num_generations
+        self._reported: set[str] = set()
 
     def __call__(
         self, _logger: Any, _method_name: str, event_dict: dict[str, Any]
@@ -57,6 +71,11 @@ class FlattenRewards:
             while short in functions or f"rewards/{short}" in flat:  # both `a` and `rewards/a`
                 short = f"rewards/{short}"
             functions[short] = values
+        if not functions and (other := _find_list(flat)) is not None:
+            self._report_once(_NO_REWARDS, *other)
+        if len(set(map(len, functions.values()))) > 1:
+            counts = ", ".join(f"{name} {len(values)}" for name, values in functions.items())
+            self._report_once(_UNEQUAL, counts)
         group_size = _positive(event_dict.get("num_generations")) or self._num_generations
         if group_size is not None and flat.get("num_generations") is None:
             flat["num_generations"] = group_size
@@ -68,6 +87,17 @@ class FlattenRewards:
             for statistic, number in _statistics(values, group_size):
                 flat[f"rewards/{name}/{statistic}"] = number
         return flat
+
+    def _report_once(self, problem: str, *details: Any) -> None:
+        if problem not in self._reported:
+            self._reported.add(problem)
+            report_limited("flatten_rewards", problem.format(*details))
+
+
+def _find_list(event_dict: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the name and the JSON text of the first list with values; None without one."""
+    lists = ((name, v) for name, v in event_dict.items() if isinstance(v, list) and v)
+    return next(((name, brief_json(values)) for name, values in lists), None)
 
 
 def _with_lists_of_mapping(event_dict: dict[str, Any]) -> dict[str, Any]:

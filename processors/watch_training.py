@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
-
-import structlog
 
 from logflume.diagnosis.completion_measures import FIELDS
 from logflume.diagnosis.finding import Finding
 from logflume.diagnosis.options import with_shorthands
 from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis
-from logflume.logger.channels import CHANNELS
-from logflume.logger.logger import get_logger
 from logflume.protocols import EventDict
 from logflume.runs.info import RunInfo
+
+from ._reports import find_logger, report_limited
 
 __all__ = ["WatchTraining"]
 
@@ -81,7 +80,7 @@ class WatchTraining:
             dominating_share=dominating_share,
             anti_correlation=anti_correlation,
         )
-        self._diagnosis = Diagnosis(options, _report_failure)
+        self._diagnosis = Diagnosis(options, partial(report_limited, "watch_training"))
         self._is_watching = run is None or run.rank == 0
 
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
@@ -105,24 +104,8 @@ class WatchTraining:
 
     def _report(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
-            log = getattr(_logger("training"), finding.severity)
+            log = getattr(find_logger("training"), finding.severity)
             log("alert", **finding.fields, step=finding.step, mode="train")
-
-
-def _logger(name: str) -> Any:
-    # In a chain of plain structlog, the event goes where the other events go.
-    return (structlog.get_logger if CHANNELS.is_held else get_logger)(name)
-
-
-def _report_failure(reason: str) -> None:
-    component = "watch_training"
-    _logger("system").warning(
-        "pipeline",
-        status="limited",
-        component=component,
-        reason=reason,
-        message=f"{component}: {reason}.",
-    )
 
 
 def _flat(event_dict: EventDict) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from trl.trainer.utils import nanstd
 
 import logflume
 from logflume.processors.flatten_rewards import FlattenRewards
+from logflume.protocols import Event
 from logflume.testing import capture_events
 from tests.event_helpers import fields, only
 
@@ -231,3 +232,34 @@ def test_any_values(values: dict[str, Any], size: int | None) -> None:
 
     assert "reward" == flat["event"]
     assert [] == [name for name, value in values.items() if value and id(value) not in kept]
+
+
+@pytest.mark.parametrize("values", [{"a": ["x", "y"]}, {"a": [1.0, "y"]}])
+def test_an_event_without_rewards_is_reported(values: dict[str, Any]) -> None:
+    """An event that has lists, but none of numbers, is reported once, with a list."""
+    events = _log_twice(values)
+
+    (report,) = (e for e in events if e.get("status") == "limited")
+    assert "flatten_rewards" == report["component"]
+    assert "no rewards, which are lists of numbers: its field a is [" in report["message"]
+
+
+def test_lists_of_different_lengths_are_reported() -> None:
+    """Without as many values of one function as of another, one report says why no total exists."""
+    events = _log_twice({"a": [1.0, 2.0], "b": [1.0]})
+
+    (report,) = (e for e in events if e.get("status") == "limited")
+    assert "(a 2, b 1), so it has no rewards/total" in report["message"]
+
+
+@pytest.mark.parametrize("values", [{"a": [1.0], "prompts": ["x"]}, {"a": 1.0}, {"a": []}])
+def test_other_fields_of_rewards_are_not_reported(values: dict[str, Any]) -> None:
+    """Texts with rewards, numbers without, and empty lists are what they seem."""
+    assert not [e for e in _log_twice(values) if e.get("status") == "limited"]
+
+
+def _log_twice(values: dict[str, Any]) -> list[Event]:
+    with capture_events("flatten_rewards") as events:
+        for _ in range(2):
+            logflume.get_logger().info("reward", **values)
+    return events

@@ -11,6 +11,8 @@ from logflume.cli.base import Mode
 from logflume.cli.metric_rules import EVALUATION, better_values, position
 from logflume.events.catalogue import has_curves
 from logflume.exceptions import QueryError
+from logflume.query.questions import is_continued
+from logflume.runs.files import find_writers
 
 if TYPE_CHECKING:
     from logflume.query.open_run import Run
@@ -34,7 +36,7 @@ class MetricSummary(NamedTuple):
 
     Attributes:
         first: The first value.
-        last: The last value.
+        last: The value at the last step: not at a later one, of an earlier attempt.
         min: The lowest value.
         max: The highest value.
         best: The best value; None if the name doesn't say which values are better.
@@ -77,7 +79,15 @@ def summarize_metrics(
                 found.setdefault(name, finite)
     names = select_names(sorted(found, key=position), patterns)
     has_reward = "reward" in found
-    return {name: _summarize(name, found[name], has_reward=has_reward) for name in names}
+    end = _last_step(run)
+    return {name: _summarize(name, found[name], end, has_reward=has_reward) for name in names}
+
+
+def _last_step(run: Run) -> float:
+    """Return the last step; infinity for a run of one attempt, which has no later ones."""
+    is_one = not is_continued(find_writers(run.folder))
+    last_step = None if is_one else run.info.last_step
+    return math.inf if last_step is None else last_step
 
 
 def merge_names(summaries: Iterable[Iterable[str]]) -> list[str]:
@@ -144,13 +154,16 @@ def _read_without_steps(run: Run, event_type: str) -> Iterator[tuple[str, list[P
     yield from by_name.items()
 
 
-def _summarize(name: str, points: Sequence[Point], *, has_reward: bool) -> MetricSummary:
+def _summarize(
+    name: str, points: Sequence[Point], last_step: float, *, has_reward: bool
+) -> MetricSummary:
     values = [value for _, value in points]
+    reached = [value for step, value in points if step is None or step <= last_step] or values
     better = better_values(name, has_reward=has_reward)
     choose: Callable[..., Any] = max if better == "higher" else min
     # Of equal values, the first one counts: no later one was better.
     best_step, best = choose(points, key=lambda point: point[1]) if better else (None, None)
     steps = [number if step is None else step for number, (step, _) in enumerate(points)]
     return MetricSummary(
-        values[0], values[-1], min(values), max(values), best, best_step, steps, values
+        values[0], reached[-1], min(values), max(values), best, best_step, steps, values
     )

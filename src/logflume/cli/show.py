@@ -202,7 +202,7 @@ def _facts(run: Run, width: int) -> dict[str, str]:
         "Ranks": _ranks(info),
         "Started": cell(info.started),
         "Took": _duration(run, info),
-        "Step": cell(info.last_step),
+        "Step": _step(info),
         "Host": " · ".join([info.host or "", *versions]).strip(" ·"),
         "Command": info.command,
         "Commit": info.git_commit,
@@ -212,6 +212,11 @@ def _facts(run: Run, width: int) -> dict[str, str]:
     }
     shown = {name: escape_lines(value) for name, value in facts.items() if value}
     return shown | {"Command": shorten(shown["Command"], room)} if "Command" in shown else shown
+
+
+def _step(info: RunSummary) -> str:
+    earlier = info.earlier_steps
+    return cell(info.last_step) + (f"; {earlier}" if earlier else "")
 
 
 def _ranks(info: RunSummary) -> str | None:

@@ -80,8 +80,8 @@ def make_brief(run: Run, max_tokens: int = MAX_TOKENS) -> str:
         *_status(info),
         *_findings(diagnosis.findings),
         *_settings(info),
-        *_curves(run),
-        *_examples(run),
+        *_curves(run, info),
+        *_examples(run, info),
     ]
     return _fit(lines, max_tokens)
 
@@ -110,6 +110,8 @@ def _status(info: RunSummary) -> Iterator[str]:
         "duration (s)": None if info.duration_s is None else round(info.duration_s),
     }
     yield "; ".join(f"{name} {_short(v)}" for name, v in facts.items() if v is not None)
+    if info.earlier_steps:
+        yield f"{info.earlier_steps.capitalize()}, and left out here."
 
 
 def _findings(findings: Sequence[RecordedFinding]) -> Iterator[str]:
@@ -143,8 +145,15 @@ def _is_minor(value: Any) -> bool:
     return isinstance(value, (bool, list, dict, type(None)))
 
 
-def _curves(run: Run) -> Iterator[str]:
-    table = run.metrics(wide=True, events=("training", "evaluation", "reward")).arrow
+def _current(info: RunSummary) -> tuple[None, int | None]:
+    """Return the steps up to the last one: later steps are of an earlier attempt."""
+    return None, info.last_step
+
+
+def _curves(run: Run, info: RunSummary) -> Iterator[str]:
+    table = run.metrics(
+        wide=True, events=("training", "evaluation", "reward"), steps=_current(info)
+    ).arrow
     curves = dict(_find_curves(table, "train")[:_MAX_CURVES])
     evaluated = _find_curves(table, "eval")[:_MAX_EVALUATED]
     curves |= {f"eval {name}": values for name, values in evaluated}
@@ -189,11 +198,11 @@ def _order(metric: str) -> tuple[int, str]:
     return len(_FIRST) + (not metric.startswith("rewards/")), metric
 
 
-def _examples(run: Run) -> Iterator[str]:
+def _examples(run: Run, info: RunSummary) -> Iterator[str]:
     if "model_output" not in run.types():
         return
     # The last step that has any: completions may be recorded of a few steps only.
-    steps = pc.max(run.outputs(columns=["step"]).arrow["step"]).as_py()
+    steps = pc.max(run.outputs(columns=["step"], steps=_current(info)).arrow["step"]).as_py()
     columns = ["step", "rewards/total*", "prompt*", "model_output*"]
     columns += [optional("question"), optional("id")]
     shown: set[tuple[str, str]] = set()

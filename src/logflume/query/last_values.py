@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from logflume.formats.journal import Line, open_journal, parse_line, read_lines_from
-from logflume.formats.journal_lines import find_step
+from logflume.formats.journal_lines import find_position, find_step
 from logflume.runs.files import Writer
 
 __all__ = ["LastValues", "add_survivor", "read_ends"]
@@ -21,10 +21,10 @@ _MAX_BYTES = 1 << 21
 
 
 class LastValues(NamedTuple):
-    """The values of the last step that was trained.
+    """The last values of the latest attempt.
 
     Attributes:
-        step: The step.
+        step: The highest step.
         reward: The mean reward, as the trainer reports it; else that of rank 0's completions.
         duration_s: How long the latest attempt took, in seconds; None if it hasn't ended.
     """
@@ -49,7 +49,9 @@ def read_ends(writers: Sequence[Writer]) -> tuple[LastValues | None, list[dict[s
     Raises:
         RunError: The journal can't be read, or is damaged at an end.
     """
-    latest = max(writers, key=_attempt, default=None)  # of equal ones, the lowest rank is first
+    lowest = min((writer.rank for writer in writers), default=0)
+    of_lowest = [writer for writer in writers if writer.rank == lowest]
+    latest = max(of_lowest, key=_attempt, default=None)
     if latest is None:
         return None, []
     with ExitStack() as stack:
@@ -73,7 +75,8 @@ def add_survivor(values: LastValues, survivor: Writer) -> LastValues:
     with ExitStack() as stack:
         end = _read_end(open_journal(survivor, stack))
     last_step = end.last_step()
-    last_step = Snapshot(survivor).last_step() if last_step is None else last_step
+    if last_step is None and (of_attempts := Snapshot(survivor).last_steps()):
+        last_step = of_attempts[max(of_attempts)]
     duration_s = end.values(_attempt(survivor)).duration_s
     return LastValues(
         max((step for step in (values.step, last_step) if step is not None), default=None),
@@ -161,30 +164,34 @@ class _End:
         self._path = path
         first = 0 if is_whole else data.find(b"\n") + 1
         self._data = data[first : data.rfind(b"\n") + 1]
+        self._last_step = self.last_step()
         self._training = self._find("training", "reward")
         self._reward = self._find("reward", "rewards/total/mean")
         self.has_training = self._training.get("reward") is not None
 
     def values(self, attempt: int) -> LastValues:
         """Return the values, with the duration of this attempt."""
-        steps = [event["step"] for event in (self._training, self._reward) if event]
         reward = self._training.get("reward")
         ended = self._find("run_finished", "duration_s", has_step=False)
         return LastValues(
-            max(steps, default=None),
+            self._last_step,
             self._reward.get("rewards/total/mean") if reward is None else reward,
             ended.get("duration_s") if ended.get("attempt") == attempt else None,
         )
 
     def last_step(self) -> int | None:
-        """Return the highest step of any event."""
-        steps = [step for line in self._data.splitlines() if (step := find_step(line)) is not None]
-        return max(steps, default=None)
+        """Return the highest step of any event of the last attempt that has one."""
+        steps: dict[int, int] = {}
+        for line in self._data.splitlines():
+            step, position = find_step(line), find_position(line)
+            if step is not None and position is not None:
+                steps[position[0]] = max(step, steps.get(position[0], step))
+        return steps[max(steps)] if steps else None
 
     def _find(self, event_type: str, field: str, *, has_step: bool = True) -> dict[str, Any]:
         """Return the last event of a type with a field; without one, the last of the type.
 
-        Events of an evaluation don't count.
+        Events of an evaluation don't count, nor do steps that the last attempt has not reached yet.
         """
         pattern = _type_pattern(event_type)
         last: dict[str, Any] = {}
@@ -193,9 +200,13 @@ class _End:
             end = self._data.rfind(b"\n", 0, position) + 1
             raw = self._data[end : self._data.find(b"\n", position) + 1]
             event = parse_line(Line(raw, self._path, None))
-            if has_step and (event.get("mode") == "eval" or event.get("step") is None):
+            if has_step and (event.get("mode") == "eval" or not self._is_reached(event)):
                 continue
             last = last or event
             if event.get(field) is not None:
                 return {**event, "step": last["step"]}
         return last
+
+    def _is_reached(self, event: dict[str, Any]) -> bool:
+        step = event.get("step")
+        return step is not None and self._last_step is not None and step <= self._last_step

@@ -47,7 +47,7 @@ def read_overview(
     values, started = read
     row = {
         "status": status.status if error is None else "damaged",
-        "rank_note": describe_ranks(status.ranks, {}),
+        "rank_note": describe_ranks(status.ranks, {}, status.restarted),
         "attempt": status.attempt,
         "started": status.started,
         "duration_s": values.duration_s,
@@ -85,7 +85,7 @@ def _query_last(run: Run) -> LastValues:
     """Return the last values by a query, which reads all journals or tables."""
     from logflume.query.columns import optional
 
-    columns = ["step", "mode", optional("reward"), optional("rewards/total/mean")]
+    columns = ["step", "mode", "attempt", optional("reward"), optional("rewards/total/mean")]
     # The trainer's own value of the reward is read last, so it takes precedence.
     rows = [
         row
@@ -93,6 +93,8 @@ def _query_last(run: Run) -> LastValues:
         for row in run.events(event_type, columns=columns).to_pylist()
         if row["mode"] != "eval" and row["step"] is not None
     ]
+    latest = max((row["attempt"] for row in rows), default=0)
+    rows = [row for row in rows if row["attempt"] == latest]
     rewards = [row.get("reward", row.get("rewards/total/mean")) for row in rows]
     ended = run.events("run_finished", columns=["attempt", "duration_s"]).to_pylist()
     attempt = run.info.attempt

@@ -23,6 +23,7 @@ from logflume.formats.journal import (
 )
 from logflume.formats.journal_lines import (
     event_type_filter,
+    find_position,
     find_step,
     find_type,
 )
@@ -263,17 +264,27 @@ class Snapshot:
                 self._line_counts = Counter(map(find_event_type, lines))
         return Counter(self._line_counts)
 
-    def last_step(self) -> int | None:
-        """Return the highest step of the events written last."""
+    def last_steps(self) -> dict[int, int]:
+        """Return the highest step of the events that each attempt wrote last."""
         import pyarrow.compute as pc
 
         self._check()
-        steps = [step for line in self._lines() if (step := find_step(line.raw)) is not None]
-        if not steps:
-            newest = [path for table in self._tables() for path in self._files(table)[-1:]]
-            found = [pc.max(read_column(path, "step")).as_py() for path in newest]
-            steps = [step for step in found if step is not None]
-        return max(steps, default=None)
+        highest: dict[int, int] = {}
+        for line in self._lines():
+            step, position = find_step(line.raw), find_position(line.raw)
+            if step is not None and position is not None:
+                highest[position[0]] = max(step, highest.get(position[0], step))
+        newest = {
+            (table, part.attempt): self.writer.parquet / table / part.name
+            for table in self._tables()
+            for part in self._parts_of(table)
+            if part.attempt not in highest
+        }
+        for (_, attempt), path in newest.items():
+            step = pc.max(read_column(path, "step")).as_py()
+            if step is not None:
+                highest[attempt] = max(step, highest.get(attempt, step))
+        return highest
 
     def journal_events(self, event_type: str) -> Iterator[dict[str, Any]]:
         """Yield the events of a type that only the journal has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from logflume.query.hyperparameters import merge_hyperparameters
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, read_events
 from logflume.runs.files import Writer
-from logflume.runs.status import describe_ranks, status_of
+from logflume.runs.status import describe_ranks, latest_attempt, status_of
 
 __all__ = ["RunSummary", "find_total_duration_s", "summarize"]
 
@@ -34,7 +34,9 @@ class RunSummary(msgspec.Struct, kw_only=True):
         started: When the attempt started, UTC.
         ended: When it ended; None while it runs, and after a kill.
         duration_s: The time between the two, in seconds.
-        last_step: The highest step of the newest events.
+        last_step: The highest step of the latest attempt; of all, until that one has a step.
+        highest_step: The highest step of all attempts. Steps between the two are of an earlier
+            attempt: the latest one was resumed at a lower step, and has not repeated them.
         exception: The exception that ended it, if any.
         host: Name of the machine.
         command: The command line.
@@ -57,6 +59,7 @@ class RunSummary(msgspec.Struct, kw_only=True):
     ended: datetime | None = None
     duration_s: float | None = None
     last_step: int | None = None
+    highest_step: int | None = None
     exception: str | None = None
     host: str | None = None
     command: str | None = None
@@ -66,6 +69,13 @@ class RunSummary(msgspec.Struct, kw_only=True):
     tags: list[str] = []
     notes: str | None = None
     config: dict[str, Any] = {}
+
+    @property
+    def earlier_steps(self) -> str | None:
+        """Says which later steps are of an earlier attempt; None without such steps."""
+        if self.last_step == self.highest_step or self.last_step is None:
+            return None
+        return f"the steps after it, up to {self.highest_step}, are of an earlier attempt"
 
 
 def summarize(folder: Path, snapshots: Sequence[Snapshot]) -> RunSummary:
@@ -92,19 +102,25 @@ def summarize(folder: Path, snapshots: Sequence[Snapshot]) -> RunSummary:
     merged = {
         name: value for event in started for name, value in event.items() if value is not None
     }
-    last_steps = {one.writer.suffix: one.last_step() for one in snapshots}
+    steps = {one.writer.suffix: one.last_steps() for one in snapshots}
+    last_steps = {suffix: _highest(of_writer, attempt) for suffix, of_writer in steps.items()}
     of_ranks = {w.rank: last_steps[w.suffix] for w in writers if w.process is None}
+    last_step = max((step for step in last_steps.values() if step is not None), default=None)
+    highest_step = max(
+        (s for of_writer in steps.values() for s in of_writer.values()), default=None
+    )
     return RunSummary(
         run=first.get("run", folder.resolve().name),
         folder=folder,
         status=last.get("status", "unknown") if status == "unknown" else status,
         attempt=attempt,
         ranks=_find_ranks(writers, started),
-        rank_note=describe_ranks(recorded.ranks, of_ranks),
+        rank_note=describe_ranks(recorded.ranks, of_ranks, recorded.restarted),
         started=first.get("timestamp"),
         ended=last.get("timestamp"),
         duration_s=last.get("duration_s"),
-        last_step=max((step for step in last_steps.values() if step is not None), default=None),
+        last_step=highest_step if last_step is None else last_step,
+        highest_step=highest_step,
         exception=last.get("exception"),
         host=first.get("host"),
         command=first.get("command"),
@@ -115,6 +131,11 @@ def summarize(folder: Path, snapshots: Sequence[Snapshot]) -> RunSummary:
         notes=description.notes,
         config=_read_config(first.get("config")),
     )
+
+
+def _highest(last_steps: Mapping[int, int], attempt: int) -> int | None:
+    """Return the highest step of an attempt and later ones; None without a step."""
+    return max((step for number, step in last_steps.items() if number >= attempt), default=None)
 
 
 _TIMED_TYPES = ("run_started", "run_finished", "training", "evaluation", "system")
@@ -152,7 +173,7 @@ def _find_leading(writers: Sequence[Writer]) -> list[int]:
     states = [writer.state for writer in writers]
     if not _are_known(writers):
         return list(range(len(writers)))
-    latest = max((state.attempt for state in states if state is not None), default=0)
+    latest = latest_attempt(writers)
     current = [i for i, state in enumerate(states) if state and state.attempt == latest]
     lowest = min((writers[index].rank for index in current), default=0)
     unrecorded = ("running", "killed")
@@ -165,8 +186,8 @@ def _find_ranks(writers: Sequence[Writer], started: Sequence[dict[str, Any]]) ->
     if not _are_known(writers):
         return sorted({event["rank"] for event in started})
     states = [(writer.rank, writer.state) for writer in writers]
-    latest = max((state.attempt for _, state in states if state), default=0)
-    return sorted({rank for rank, state in states if state and state.attempt == latest})
+    latest = latest_attempt(writers)
+    return sorted({rank for rank, state in states if state and state.attempt >= latest})
 
 
 def _are_known(writers: Sequence[Writer]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from logflume.runs.description import RunDescription
 from logflume.runs.files import Writer, find_writers
 
-__all__ = ["RunStatus", "describe_ranks", "read_run_status", "status_of"]
+__all__ = ["RunStatus", "describe_ranks", "latest_attempt", "read_run_status", "status_of"]
 
 
 _ENDS = {
@@ -35,6 +35,7 @@ class RunStatus(NamedTuple):
         started: When it started, UTC.
         description: How the user describes it.
         ranks: The status of each rank of the latest attempt.
+        restarted: Those of them that were restarted since, without the first rank.
     """
 
     run: str
@@ -43,6 +44,18 @@ class RunStatus(NamedTuple):
     started: datetime | None = None
     description: RunDescription = RunDescription()
     ranks: Mapping[int, str] = {}
+    restarted: Collection[int] = ()
+
+
+def latest_attempt(writers: Sequence[Writer]) -> int:
+    """Return the latest attempt of a run: that of its lowest rank, 0 if it is unknown.
+
+    Another rank may have a later one if it was restarted alone, or an earlier one if the run was
+    continued with fewer ranks.
+    """
+    states = [(writer.rank, writer.state) for writer in writers if writer.state is not None]
+    lowest = min((rank for rank, _ in states), default=0)
+    return max((state.attempt for rank, state in states if rank == lowest and state), default=0)
 
 
 def read_run_status(folder: Path) -> RunStatus:
@@ -63,7 +76,9 @@ def status_of(folder: Path, writers: Sequence[Writer]) -> RunStatus:
         worse = ("running", *_ENDS)
         status = next((one for one in worse if one in ranks.values()), status)
     started = datetime.fromisoformat(state.started)
-    return RunStatus(state.run, status, state.attempt, started, state.description, ranks)
+    known = {w.rank: w.state for w in writers if w.rank in ranks and w.attempt == first.attempt}
+    restarted = [rank for rank, own in known.items() if own and own.attempt > state.attempt]
+    return RunStatus(state.run, status, state.attempt, started, state.description, ranks, restarted)
 
 
 def _statuses_of_ranks(writers: Sequence[Writer], first: Writer, attempt: int) -> dict[int, str]:
@@ -72,30 +87,36 @@ def _statuses_of_ranks(writers: Sequence[Writer], first: Writer, attempt: int) -
     for writer in writers:
         is_rank = writer.attempt == first.attempt and writer.has_known_rank
         state = writer.state if is_rank else None
-        if state is not None and state.attempt == attempt:
+        if state is not None and state.attempt >= attempt:
             is_killed = state.status == "running" and not writer.is_live
             found[writer.rank] = "killed" if is_killed else state.status
     return found
 
 
-def describe_ranks(ranks: Mapping[int, str], last_steps: Mapping[int, int | None]) -> str | None:
-    """Return what happened to ranks that didn't end like the others; None if all are alike.
+def describe_ranks(
+    ranks: Mapping[int, str],
+    last_steps: Mapping[int, int | None],
+    restarted: Collection[int] = (),
+) -> str | None:
+    """Return what happened to ranks but not to all of them; None if all are alike.
 
     Args:
         ranks: The status of each rank.
         last_steps: The last step of ranks, where it is known.
+        restarted: The ranks that were restarted alone.
 
     >>> describe_ranks({0: "finished", 1: "killed"}, {1: 149})
     '1 of 2 ranks was killed after step 149'
     """
-    if len(set(ranks.values())) < 2:
-        return None
     count = Counter(ranks.values())
     found = []
+    if restarted:
+        was = "was" if len(restarted) == 1 else "were"
+        found.append(f"{len(restarted)} of {len(ranks)} ranks {was} restarted")
     for status, what in _ENDS.items():
         known = [last_steps.get(rank) for rank, one in ranks.items() if one == status]
         steps = {step for step in known if step is not None}
-        if count[status]:
+        if count[status] and len(count) > 1:
             did = what.format(was="was" if count[status] == 1 else "were")
             after = f" after step {min(steps)}" if len(steps) == 1 else ""
             if len(steps) > 1:

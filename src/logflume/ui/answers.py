@@ -69,12 +69,14 @@ class Answers:
             return self._summarize(run)
 
     def _summarize(self, run: Run) -> dict[str, Any]:
-        info = msgspec.structs.asdict(run.info)
+        summary = run.info
+        info = msgspec.structs.asdict(summary)
         del info["folder"], info["config"]
         types = run.event_types()
         messages = run.events("message").to_pylist() if "message" in types else []
         return {
             **info,
+            "earlier_steps": summary.earlier_steps,
             "events": sorted(types),
             "attempts": _attempts(run) if info["attempt"] else [],
             "faults": _faults(run) if "pipeline" in types else [],

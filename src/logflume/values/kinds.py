@@ -65,6 +65,7 @@ class KindSpec:
     """One row of the table.
 
     Attributes:
+        words: What a value is, in messages.
         python_type: The exact type of a value in a finished event, or of the items of a list.
         is_list: Whether a value is a list.
         coerce: Returns a plain value, not None, as a column of this kind holds it, or `MISFIT`.
@@ -77,6 +78,7 @@ class KindSpec:
             list of rewards, or not at all.
     """
 
+    words: str
     python_type: type
     is_list: bool = False
     coerce: Callable[[Any], Any]
@@ -175,6 +177,7 @@ def _brief_list(values: list[Any], show_text: ShowText) -> str:
 
 KINDS: dict[Kind, KindSpec] = {
     Kind.BOOLEAN: KindSpec(
+        words="a boolean",
         python_type=bool,
         coerce=_coerce_boolean,
         arrow_type=lambda arrow: arrow.bool_(),
@@ -183,6 +186,7 @@ KINDS: dict[Kind, KindSpec] = {
         brief_text=lambda value, _show_text: _boolean_text(value),
     ),
     Kind.INTEGER: KindSpec(
+        words="an integer",
         python_type=int,
         coerce=_coerce_integer,
         arrow_type=lambda arrow: arrow.int64(),
@@ -192,6 +196,7 @@ KINDS: dict[Kind, KindSpec] = {
         tensorboard="scalar",
     ),
     Kind.NUMBER: KindSpec(
+        words="a number",
         python_type=float,
         coerce=_coerce_number,
         arrow_type=lambda arrow: arrow.float64(),
@@ -201,6 +206,7 @@ KINDS: dict[Kind, KindSpec] = {
         tensorboard="scalar",
     ),
     Kind.TEXT: KindSpec(
+        words="a text",
         python_type=str,
         coerce=_coerce_text,
         arrow_type=lambda arrow: arrow.string(),
@@ -209,6 +215,7 @@ KINDS: dict[Kind, KindSpec] = {
         brief_text=lambda value, show_text: show_text(value),
     ),
     Kind.INTEGERS: KindSpec(
+        words="a list of integers",
         python_type=int,
         is_list=True,
         coerce=_coerce_integers,
@@ -218,6 +225,7 @@ KINDS: dict[Kind, KindSpec] = {
         brief_text=_brief_list,
     ),
     Kind.NUMBERS: KindSpec(
+        words="a list of numbers",
         python_type=float,
         is_list=True,
         coerce=_coerce_numbers,
@@ -228,6 +236,7 @@ KINDS: dict[Kind, KindSpec] = {
         tensorboard="histogram",
     ),
     Kind.TEXTS: KindSpec(
+        words="a list of texts",
         python_type=str,
         is_list=True,
         coerce=_coerce_texts,

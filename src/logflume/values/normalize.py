@@ -25,7 +25,14 @@ from logflume.values.columnar import EventColumns
 from logflume.values.declared import declared_kind
 from logflume.values.finish_columns import finish_columns
 from logflume.values.kinds import KINDS, MISFIT, Kind, find_kind
-from logflume.values.plain import clean_name, json_text, note_nonfinite, plain, plain_mapping
+from logflume.values.plain import (
+    brief_json,
+    clean_name,
+    json_text,
+    note_nonfinite,
+    plain,
+    plain_mapping,
+)
 from logflume.values.snapshot import unique_name
 from logflume.values.steps import MODES, PARSERS
 
@@ -47,6 +54,16 @@ _TOO_MANY_FIELDS = (
     "are kept in `extras`"
 )
 
+MAX_MISFIT_REPORTS = 100
+"""Maximum number of fields per run whose first misfit is reported; all misfits are counted."""
+
+_MISFIT = "expected {expected}, found {found}; values that don't fit are kept in `extras`"
+_TOO_MANY_MISFITS = (
+    f"more than {MAX_MISFIT_REPORTS} fields have values that don't fit; those of further fields "
+    "are kept in `extras`, too"
+)
+_EXACT_NUMBER = "numbers that a 64-bit float holds exactly"
+
 _HEADER = frozenset({"timestamp", "level", "logger", "event", "extras"})
 _EXACT: dict[Kind | None, type] = {
     kind: spec.python_type for kind, spec in KINDS.items() if not spec.is_list
@@ -60,8 +77,8 @@ class Normalizer:
     Args:
         run: The run that the events belong to.
         kinds: Kinds of undeclared fields by event type, from an earlier attempt.
-        report: Called with a component and a message for the first invalid step, the first invalid
-            mode, and the first time that a limit is exceeded.
+        report: Called with a component and a message for the first misfit of each field, and the
+            first time that a limit is exceeded.
 
     Attributes:
         seq: The `seq` of the next event.
@@ -92,6 +109,7 @@ class Normalizer:
         self._exact: dict[str, dict[str, type]] = {}
         self._report = report
         self._reported: set[str] = set()
+        self._misfit_fields: set[str] = set()
 
     def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event and increment `seq`."""
@@ -171,12 +189,10 @@ class Normalizer:
         coerced = self._coerce(event_type, name, value)
         if name == "mode" and coerced is not None and coerced not in MODES:
             coerced = MISFIT
+            self._report_misfit(name, "train or eval", value)
         if coerced is MISFIT:
             self.misfits += 1
             extras[unique_name(name, extras)] = value
-            if name in PARSERS:
-                text = truncate_name(json_text(value))
-                self._report_once(name, f"invalid {name} {text}; it is kept in extras")
         elif name != "mode" or coerced is not None:
             event[name], note = truncate_field(name, coerced)
             if note is not None:
@@ -187,6 +203,16 @@ class Normalizer:
             self._reported.add(component)
             self._report(component, message)
 
+    def _report_misfit(self, name: str, expected: str, value: Any) -> None:
+        """Report the first misfit of a field, whose name is with its event type."""
+        if name in self._misfit_fields:
+            return
+        if len(self._misfit_fields) >= MAX_MISFIT_REPORTS:
+            self._report_once("misfits", _TOO_MANY_MISFITS)
+            return
+        self._misfit_fields.add(name)
+        self._report(name, _MISFIT.format(expected=expected, found=brief_json(value)))
+
     def _remember(self, event_type: str, name: str, exact: dict[str, type]) -> None:
         """Store the type of values that fit the field's column unchanged."""
         kind = declared_kind(event_type, name) or self.kinds.get(event_type, {}).get(name)
@@ -195,10 +221,19 @@ class Normalizer:
 
     def _coerce(self, event_type: str, name: str, value: Any) -> Any:
         if declared := declared_kind(event_type, name):
-            return coerce(value, declared, True)
+            coerced = coerce(value, declared, True)
+            if coerced is MISFIT:
+                # All events have a step and a mode.
+                full_name = name if name in PARSERS else f"{event_type}.{name}"
+                self._report_misfit(full_name, KINDS[declared].words, value)
+            return coerced
         kinds = self.kinds.setdefault(event_type, {})
         if kind := kinds.get(name):
-            return coerce(value, kind, False)
+            coerced = coerce(value, kind, False)
+            if coerced is MISFIT:
+                expected = f"{KINDS[kind].words}, as the field's first value was"
+                self._report_misfit(f"{event_type}.{name}", expected, value)
+            return coerced
         kind = find_kind(value)
         if kind is None:
             # An empty list or mapping fits several kinds, so it determines none.
@@ -211,6 +246,8 @@ class Normalizer:
         if coerced is not MISFIT:
             kinds[name] = kind
             self.has_new_kinds = True
+        else:
+            self._report_misfit(f"{event_type}.{name}", _EXACT_NUMBER, value)
         return coerced
 
 

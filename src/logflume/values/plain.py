@@ -22,6 +22,7 @@ __all__ = [
     "NONFINITE_NAMES",
     "PLAIN_TYPES",
     "are_floats",
+    "brief_json",
     "clean_name",
     "json_text",
     "json_writable",
@@ -49,6 +50,9 @@ _EXACT_TYPES = PLAIN_TYPES | {str}
 _FLOATS = frozenset({float})
 
 _TEXTS = frozenset({str, type(None)})
+
+_MAX_BRIEF = 60
+"""Characters of a value in a message."""
 
 _LONG_BITS = 14_000
 """Python refuses to write longer integers in decimal; these are written in hexadecimal."""
@@ -182,6 +186,12 @@ def valid_text(text: str) -> str:
 def json_text(value: Any) -> str:
     """Return a plain value as compact JSON text; NaN and infinities become strings."""
     return json.dumps(json_writable(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def brief_json(value: Any) -> str:
+    """Return a plain value as JSON text for a message: only the start of a long one."""
+    text = json_text(value)
+    return text if len(text) <= _MAX_BRIEF else f"{text[:_MAX_BRIEF]}…"
 
 
 def json_writable(value: Any) -> Any:

@@ -21,6 +21,7 @@ export function Head({ run, summary, count }) {
       ${summary.host && html`<span>on <b>${visible(summary.host)}</b></span>`}
     </div>
     ${summary.notes && html`<p>${visible(summary.notes)}</p>`}
+    ${summary.earlier_steps && html`<p class="muted">step ${number(summary.last_step)} is the last one; ${summary.earlier_steps}</p>`}
     ${summary.rank_note && html`<p class="error">${visible(summary.rank_note)}</p>`}
     ${summary.exception && html`<p class="error">${visible(summary.exception)}</p>`}
     <${Faults} summary=${summary} />

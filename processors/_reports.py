@@ -1,0 +1,36 @@
+"""Reports of processors: what they can't do, as `pipeline` events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from logflume.logger.channels import CHANNELS
+from logflume.logger.logger import get_logger
+
+__all__ = ["find_logger", "report_limited"]
+
+
+def find_logger(name: str) -> Any:
+    """Return the logger through which a processor logs events of its own.
+
+    In a chain of plain structlog, such an event goes where the other events go.
+    """
+    return (structlog.get_logger if CHANNELS.is_held else get_logger)(name)
+
+
+def report_limited(component: str, reason: str) -> None:
+    """Log that a processor does less than was expected.
+
+    Args:
+        component: Name of the processor in the configuration.
+        reason: What it doesn't do, and why.
+    """
+    find_logger("system").warning(
+        "pipeline",
+        status="limited",
+        component=component,
+        reason=reason,
+        message=f"{component}: {reason}.",
+    )
