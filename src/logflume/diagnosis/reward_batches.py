@@ -109,13 +109,6 @@ class _Column:
         """Return the population covariance with a column of the same length."""
         return _mean_product(self.deviations, other.deviations)
 
-    def group_deviations(self, size: Any) -> Sequence[float]:
-        """Return the deviations of the means of groups; none without groups of that size."""
-        own = self.deviations
-        if type(size) is not int or size < 2 or len(own) % size:
-            return ()
-        return [sum(own[i : i + size]) / size for i in range(0, len(own), size)]
-
 
 def _variance_shares(columns: Mapping[str, _Column]) -> dict[str, float]:
     if len(columns) < 2:
@@ -142,36 +135,44 @@ def _variance_shares(columns: Mapping[str, _Column]) -> dict[str, float]:
 def _correlations(columns: Columns, filled: Mapping[str, _Column], size: Any) -> dict[str, float]:
     """Return the correlation of each two functions, over the completions that both apply to."""
     partial = {name for name, values in columns.items() if None in values}
-    means = {name: column.group_deviations(size) for name, column in filled.items()}
+    within = {name: _Within(column, size) for name, column in filled.items()}
     correlations: dict[str, float] = {}
     for first, second in combinations(sorted(columns), 2):
-        a, b = filled[first], filled[second]
-        between: tuple[Sequence[float], Sequence[float]] = (means[first], means[second])
+        a, b = within[first], within[second]
         if not partial.isdisjoint((first, second)):
-            a, b = _common(columns[first], columns[second])
-            between = ((), ())
-        if len(a.values) >= _MIN_ROWS:
-            value = _correlation(a, b, *between)
-            if value is not None:
-                correlations[f"{CORRELATION}/{first}/{second}"] = value
+            a, b = map(_Within, _common(columns[first], columns[second]))
+        if len(a.column.values) >= _MIN_ROWS and a.std and b.std:
+            correlations[f"{CORRELATION}/{first}/{second}"] = a.correlation(b)
     if correlations:
         correlations[CORRELATION] = min(correlations.values())
     return correlations
 
 
-def _correlation(
-    a: _Column, b: _Column, of_groups_a: Sequence[float], of_groups_b: Sequence[float]
-) -> float | None:
-    """Return the correlation around the means of groups; None if a column has no spread.
+class _Within:
+    """How a column varies within groups: what varies, less what varies between their means.
 
-    What varies within groups is what varies, less what varies between them.
+    Attributes:
+        column: The column.
+        means: The means of groups, as deviations; none without groups of that size.
+        std: The standard deviation within groups, 0 for one that comes from rounding.
     """
-    within_a = a.variance - _mean_product(of_groups_a, of_groups_a)
-    within_b = b.variance - _mean_product(of_groups_b, of_groups_b)
-    if within_a <= _ROUNDING * a.variance or within_b <= _ROUNDING * b.variance:
-        return None
-    covariance = a.covariance(b) - _mean_product(of_groups_a, of_groups_b)
-    return covariance / (math.sqrt(within_a) * math.sqrt(within_b))
+
+    __slots__ = ("column", "means", "std")
+
+    def __init__(self, column: _Column, size: Any = None) -> None:
+        own = column.deviations
+        self.column = column
+        self.means: list[float] = []
+        if type(size) is int and size > 1 and not len(own) % size:
+            groups = zip(*[iter(own)] * size, strict=True)
+            self.means = [total / size for total in map(sum, groups)]
+        variance = column.variance - _mean_product(self.means, self.means)
+        self.std = math.sqrt(variance) if variance > _ROUNDING * column.variance else 0.0
+
+    def correlation(self, other: _Within) -> float:
+        """Return Pearson's correlation with a column that varies as well."""
+        between = _mean_product(self.means, other.means)
+        return (self.column.covariance(other.column) - between) / (self.std * other.std)
 
 
 def _mean_product(first: Sequence[float], second: Sequence[float]) -> float:
