@@ -21,8 +21,10 @@ def served(folder: Path) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = (re.search(r"http://\S+/(?=#)", line) for line in process.stdout)
-        yield next(found for found in lines if found)[0]
-        process.terminate()
+        try:
+            yield next(found for found in lines if found)[0]
+        finally:
+            process.terminate()
 
 
 class Page:
