@@ -127,3 +127,17 @@ def test_limits_are_reported(folder: Path, tmp_path: Path) -> None:
 def test_errors(folder: Path, options: list[str], message: str) -> None:
     """Errors name the option."""
     assert message in check_error(folder, *options)
+
+
+def test_shares_that_are_nearly_none_or_all(tmp_path: Path) -> None:
+    """One solved completion of 300 is not none, and 299 are not all."""
+    completions = [
+        Completion(prompt, prompt, index, 1.0, index < solved, "4", 1)
+        for prompt, solved in enumerate((0, 1, 299, 300))
+        for index in range(300)
+    ]
+    write_attempts(tmp_path / "logs", [{0: completions}])
+    lines = check_output(tmp_path, "prompts").splitlines()
+    assert ["0", "<0.01", ">0.99", "1"] == [line.split()[2] for line in lines[3:7]]
+    # The numbers of a column end at the same place.
+    assert 1 == len({line.index(line.split()[2]) + len(line.split()[2]) for line in lines[4:6]})

@@ -481,3 +481,85 @@ def luminance(colour: str) -> float:
     channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def _log_findings(folder: Path) -> None:
+    """Log a run whose prompts have no rewards, and six findings, one of them with many ids."""
+    logflume.initialize(CONFIG, run="r", dir=folder)
+    for step in (1, 2):
+        for index in range(8):
+            logflume.get_model_logger().info(
+                "model_output",
+                step=step,
+                group=0,
+                index=index,
+                id=f"c{step}{index}",
+                prompt_id="p",
+                model_output=f"It is {'7' if index == 5 else 'no'}.",
+                **{"quality/correct": index == 5},
+            )
+    severities = ("warning", "info", "critical", "info", "warning", "critical")
+    for step, severity in enumerate(severities):
+        logflume.get_logger().warning(
+            "alert",
+            step=step,
+            signal=f"s{step}",
+            severity=severity,
+            message=f"Number {step}",
+            completions=[f"c1{index}" for index in range(6)] if step == 5 else [],
+        )
+    logflume.shutdown()
+
+
+def test_more_than_is_shown_can_be_reached(tmp_path: Path, browser: Any) -> None:
+    """The most severe findings come first; the others, and all completions, are a click away."""
+    _log_findings(tmp_path)
+    with served(tmp_path) as address:
+        page = Page(browser, address)
+        card = page.open("#/run/r", "[data-section=findings]")
+        found = [text[-1] for text in texts(card.locator("li"))]
+        assert ["5", "2", "4"] == found
+        card.locator("a:text-is('3 more')").click()
+        page.tab.click("[data-alert=s5] a:text-is('c15')")
+        page.tab.wait_for_selector("[data-id=c15][aria-current]")
+        page.tab.close()
+
+
+def test_a_prompt_opens_with_what_solves_it(tmp_path: Path, browser: Any) -> None:
+    """A solved completion is compared with one that isn't, though neither has a reward."""
+    _log_findings(tmp_path)
+    with served(tmp_path) as address:
+        page = Page(browser, address)
+        page.open("#/run/r/prompt/p", "[data-diff]")
+        assert "7" in "".join(texts(page.tab.locator("[data-diff] ins")))
+        page.tab.close()
+
+
+def test_visits_have_the_colours_of_their_solve_rates(page: Page) -> None:
+    """The legend says so, and their highest and lowest value."""
+    page.open("#/run/rich/prompts", "[data-prompt=lost] svg")
+    legend = page.tab.locator(".legend")
+    assert "solve rate 0 % 100 %" == " ".join(legend.inner_text().split())
+    shades = [str(100 * solved // SIZE) for solved in SOLVED["lost"]]
+    assert shades == _shades(page.tab.locator("[data-prompt=lost]"))
+
+
+def test_visits_have_the_colours_of_their_rewards(tmp_path: Path, browser: Any) -> None:
+    """Where correctness wasn't measured, they are those of the rewards, as the legend says."""
+    logflume.initialize(CONFIG, run="r", dir=tmp_path)
+    for step, reward in ((1, 0.5), (2, 2.5), (3, 1.5)):
+        fields = {"step": step, "prompt_id": "p", "group": 0, "rewards/total": reward}
+        logflume.get_model_logger().info("model_output", **fields)
+    logflume.shutdown()
+    with served(tmp_path) as address:
+        page = Page(browser, address)
+        page.open("#/run/r/prompts?solved=2", "[data-prompt=p] svg")
+        assert "mean reward 0.5 2.5" == " ".join(page.tab.locator(".legend").inner_text().split())
+        assert ["0", "100", "50"] == _shades(page.tab.locator("[data-prompt=p]"))
+        page.tab.close()
+
+
+def _shades(row: Any) -> Any:
+    """Return the colour of each visit, in percent of the highest one."""
+    fills = row.locator("svg rect[style*=color-mix]")
+    return fills.evaluate_all("all => all.map(one => /(\\d+)%/.exec(one.getAttribute('style'))[1])")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UNLIMITED_WIDTH",
+    "Share",
     "cell",
     "console",
     "duration_text",
@@ -56,6 +57,23 @@ def json_bytes(value: Any) -> bytes:
 
     encoded = orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
     return escape_json(encoded.decode()).encode()
+
+
+class Share(float):
+    """A share, 0 to 1, that is shown with two decimals."""
+
+    @property
+    def text(self) -> str:
+        """The share; one that is nearly none or all isn't shown as 0 or 1.
+
+        >>> [Share(share).text for share in (0, 0.003, 0.5, 0.998, 1)]
+        ['0', '<0.01', '0.5', '>0.99', '1']
+        """
+        if 0 < self < 0.01:
+            return "<0.01"
+        if 0.99 < self < 1:
+            return ">0.99"
+        return f"{round(self, 2):g}"
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -183,6 +201,8 @@ def cell(value: Any) -> str:
     """Return a value in human-readable form. Control characters in texts are escaped."""
     if value is None:
         return ""
+    if isinstance(value, Share):
+        return value.text
     if isinstance(value, float):
         return f"{value:.6g}" if not 1e6 <= abs(value) < 1e15 else f"{value:.10g}"
     if isinstance(value, datetime):

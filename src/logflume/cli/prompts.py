@@ -16,7 +16,7 @@ from logflume.cli.base import (
     print_no_match,
     warnings_as_lines,
 )
-from logflume.cli.printing import echo, fit_text, print_json, print_table
+from logflume.cli.printing import Share, echo, fit_text, print_json, print_table
 from logflume.exceptions import QueryError
 
 __all__ = ["SolvedOption", "prompts"]
@@ -121,15 +121,15 @@ def _as_row(row: dict[str, Any]) -> dict[str, Any]:
     names = ["first", "worst", "best", "latest"]
     if "before" in row:
         names = ["change", "before", "after"]
-    rates = {name: row[name] if name == "change" else _round(row[name]) for name in names}
+    rates = {name: row[name] if name == "change" else _share(row[name]) for name in names}
     return {
         "prompt": row["prompt_id"],
         "visits": row["visits"],
-        "rate": _round(row["solve_rate"]),
+        "rate": _share(row["solve_rate"]),
         **rates,
         "question": fit_text(row["question"], _NUMBERS_WIDTH),
     }
 
 
-def _round(rate: float | None) -> float | None:
-    return None if rate is None else float(f"{rate:.2f}")
+def _share(rate: float | None) -> Share | None:
+    return None if rate is None else Share(rate)

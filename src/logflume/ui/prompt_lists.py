@@ -55,8 +55,10 @@ def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
     latest solve rate with the worst and the best one; between two steps, they compare `after` with
     `before`.
 
-    The answer has `prompts`, their `count`, the number of `all` prompts, `counts` by change, the
-    first and last step of all visits (`span`) and their lowest and highest mean reward (`range`).
+    The answer has `prompts`, their `count`, the number of `all` prompts, `counts` by change, and
+    the first and last step of all visits (`span`). `measure` is what to show of a visit, the
+    `solve_rate` where correctness was measured, else the `reward_mean`, and `range` are its lowest
+    and highest value.
 
     Raises:
         QueryError: There is no such order, or `solved` is required.
@@ -70,6 +72,8 @@ def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
     rows = found.slice(wanted.offset, wanted.limit).to_pylist()
     groups = run.groups(solved=wanted.solved).arrow
     visits = _visits(groups, [row["prompt_id"] for row in rows])
+    # Without `solved`, only what was measured has a solve rate; else the query has failed above.
+    is_measured = wanted.solved is None or not run.groups().arrow["solve_rate"].null_count
     return {
         "prompts": [
             {**shorten_texts(row, _TEXT), "seen": visits[row["prompt_id"]]} for row in rows
@@ -78,7 +82,8 @@ def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
         "all": len(table),
         "counts": {name: count for name, count in counts.items() if name is not None},
         "span": _extremes(groups["step"]),
-        "range": _extremes(groups["reward_mean"]),
+        "measure": "solve_rate" if is_measured else "reward_mean",
+        "range": [0, 1] if is_measured else _extremes(groups["reward_mean"]),
     }
 
 

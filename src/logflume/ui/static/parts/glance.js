@@ -4,7 +4,7 @@ import { seriesVariable } from "../lib/colors.js";
 import { html } from "../lib/dom.js";
 import { functionName, number, percent, visible } from "../lib/format.js";
 import { url } from "../lib/route.js";
-import { ErrorLine, severityOf } from "./states.js";
+import { ErrorLine, bySeverity, severityOf } from "./states.js";
 
 const MAX_FINDINGS = 3;
 const DOMINANT = 0.8;
@@ -42,11 +42,13 @@ function Expected({ title, lines, error = null }) {
 }
 
 function Findings({ run, alerts }) {
-  const latest = [...alerts].reverse().slice(0, MAX_FINDINGS);
-  return html`<section class="panel pad"><h3><a href=${url(["run", run, "findings"])}>${alerts.length} ${alerts.length === 1 ? "finding" : "findings"}</a></h3>
-    <ul>${latest.map((alert) => html`<li key=${alert.seq}><a href=${url(["run", run, "findings"])} class="quiet">
+  const first = bySeverity(alerts).slice(0, MAX_FINDINGS);
+  const more = alerts.length - first.length;
+  return html`<section class="panel pad" data-section="findings"><h3><a href=${url(["run", run, "findings"])}>${alerts.length} ${alerts.length === 1 ? "finding" : "findings"}</a></h3>
+    <ul>${first.map((alert) => html`<li key=${alert.seq}><a href=${url(["run", run, "findings"])} class="quiet">
       <i class=${`dot ${severityOf(alert)}`}></i>
-      step ${number(alert.step)}: ${visible(alert.message ?? alert.signal)}</a></li>`)}</ul></section>`;
+      step ${number(alert.step)}: ${visible(alert.message ?? alert.signal)}</a></li>`)}</ul>
+    ${more > 0 && html`<a href=${url(["run", run, "findings"])}>${more} more</a>`}</section>`;
 }
 
 function PromptCounts({ run, version, isFirst }) {

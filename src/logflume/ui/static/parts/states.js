@@ -17,6 +17,12 @@ export function severityOf({ severity }) {
   return severity === "info" || severity === "critical" ? severity : "warning";
 }
 
+/** Findings in the order they were logged, sorted: the most severe first, and of these the newest. @param {any[]} alerts */
+export function bySeverity(alerts) {
+  const rank = (alert) => ["critical", "warning", "info"].indexOf(severityOf(alert));
+  return [...alerts].reverse().sort((a, b) => rank(a) - rank(b));
+}
+
 /** @param {{status: string}} props */
 export function Status({ status }) {
   return html`<span class=${`status ${/^[a-z]+$/.test(status) ? status : ""}`}>${

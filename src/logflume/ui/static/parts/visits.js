@@ -51,24 +51,30 @@ function rewardsOf(outputs) {
  * @param {Record<string, string>} query
  */
 export function chosenPair([earlier, later], [first, last], query) {
-  const isWorse = (later[last].mean ?? 0) < (earlier[first].mean ?? 0);
-  return [chosen(earlier, query.a, query.ai, first, isWorse), chosen(later, query.b, query.bi, last, !isWorse)];
+  const [a, b] = [indexOf(earlier, query.a, first), indexOf(later, query.b, last)];
+  const gain = (later[b].rate ?? 0) - (earlier[a].rate ?? 0) || (later[b].mean ?? 0) - (earlier[a].mean ?? 0);
+  return [chosen(earlier, a, query.ai, gain < 0), chosen(later, b, query.bi, gain >= 0)];
+}
+
+/** @param {Visit[]} visits @param {string | undefined} text From the URL. @param {number} initial The visit without a choice. */
+function indexOf(visits, text, initial) {
+  return text && visits[Number(text)] ? Number(text) : initial;
 }
 
 /**
- * The chosen visit and completion; by default the one with the highest or the lowest reward.
+ * The chosen visit and completion: by default a solved one with the highest reward, or the opposite.
  * @param {Visit[]} visits
- * @param {string | undefined} visitText From the URL.
- * @param {string | undefined} outputText
- * @param {number} initial The visit without a choice.
+ * @param {number} index
+ * @param {string | undefined} outputText From the URL.
  * @param {boolean} isHighest
  */
-function chosen(visits, visitText, outputText, initial, isHighest) {
-  const index = visitText && visits[Number(visitText)] ? Number(visitText) : initial;
+function chosen(visits, index, outputText, isHighest) {
   const visit = visits[index];
   const sign = isHighest ? 1 : -1;
-  const value = (output) => sign * (output["rewards/total"] ?? -sign * Infinity);
-  const best = visit.outputs.reduce((one, other) => (value(other) > value(one) ? other : one));
+  const solved = (output) => sign * Number(output.solved ?? false);
+  const reward = (output) => sign * (output["rewards/total"] ?? -sign * Infinity);
+  const best = visit.outputs.reduce((one, other) =>
+    solved(other) > solved(one) || (solved(other) === solved(one) && reward(other) > reward(one)) ? other : one);
   return { index, visit, output: (outputText && visit.outputs[Number(outputText)]) || best };
 }
 

@@ -26,7 +26,7 @@ export function Findings({ run, version, summary }) {
       <p>The processor <code>watch_training</code> raises an alert when rewards, lengths, KL or entropy indicate a problem. It raised none in this run.</p>
       <p><code>logflume diagnose</code> looks for the same problems in a run that was logged without it.</p><//></div>`;
   }
-  const outputs = new Map((answered.data?.outputs ?? []).map((output) => [output.id, output]));
+  const outputs = answered.data && new Map(answered.data.outputs.map((output) => [output.id, output]));
   return html`<div><${ErrorLine} text=${answered.error} /><${Faults} summary=${summary} />
     ${alerts.map((alert) => html`<${Finding} key=${`${alert.attempt} ${alert.rank} ${alert.seq}`} run=${run} alert=${alert} outputs=${outputs} version=${version} />`)}</div>`;
 }
@@ -39,7 +39,9 @@ function Finding({ run, alert, outputs, version }) {
   const severity = severityOf(alert);
   const numbers = NUMBERS.filter((name) => name in alert);
   const ids = idsOf(alert);
-  const known = ids.filter((id) => outputs.has(id)).map((id) => outputs.get(id));
+  const known = ids.filter((id) => outputs?.has(id)).slice(0, SHOWN).map((id) => outputs.get(id));
+  const shown = new Set(known.map((output) => output.id));
+  const others = ids.filter((id) => !shown.has(id));
   const isOver = alert.over_since !== undefined;
   return html`<article class=${`panel finding ${severity} ${isOver ? "over" : ""}`} data-alert=${alert.signal}>
     <div class="row"><span class=${`chip ${severity === "info" ? "accent" : severity}`}>${severity}</span>
@@ -53,8 +55,9 @@ function Finding({ run, alert, outputs, version }) {
       ${alert.step !== undefined && html`<a href=${url(["run", run, "completions"], { step: alert.step, sort: "-mean" })}>Completions of step ${number(alert.step)}</a>`}
     </div>
     ${alert.metric && html`<${Metric} run=${run} alert=${alert} version=${version} />`}</div>
-    ${known.length > 0 && html`<div><p class="muted small">${ids.length > SHOWN ? `${SHOWN} of ${ids.length} completions that show it` : "Completions that show it"}${alert.condition ? ` (${visible(alert.condition)})` : ""}:</p>
-      <div class="shown-by">${known.slice(0, SHOWN).map((output) => html`<${Shown} key=${output.id} run=${run} output=${output} />`)}</div></div>`}
+    ${ids.length > 0 && outputs && html`<div><p class="muted small">Completions that show it${alert.condition ? ` (${visible(alert.condition)})` : ""}:</p>
+      <div class="shown-by">${known.map((output) => html`<${Shown} key=${output.id} run=${run} output=${output} />`)}</div>
+      ${others.length > 0 && html`<p class="muted small">${known.length > 0 && "and "}${others.map((id, i) => html`${i ? ", " : ""}<a key=${id} href=${url(["run", run, "completions"], { id })}>${visible(id)}</a>`)}</p>`}</div>`}
   </article>`;
 }
 

@@ -9,6 +9,7 @@ import { PromptMap } from "../parts/prompt_map.js";
 import { SearchBox } from "../parts/search_box.js";
 import { SolvedFrom, Unmeasured } from "../parts/solved_from.js";
 import { Empty, ErrorLine } from "../parts/states.js";
+import { measureOf, visitText } from "../parts/visit_measure.js";
 
 const PAGE = 100;
 const MAP = 2_000; // rows of the map, as many as an answer has
@@ -48,16 +49,17 @@ export function Prompts({ run, query, version }) {
       <p><code>logflume.training.attach(trainer)</code> records them with their completions.</p><//>`;
   }
   const rows = data.prompts;
+  const measure = measureOf(data);
   const until = (isMap ? 0 : offset) + rows.length;
   return html`<div>
     ${query.solved && html`<${SolvedFrom} query=${query} />`}
-    <${Controls} query=${query} data=${data} order=${order} isMap=${isMap} />
+    <${Controls} query=${query} data=${data} order=${order} isMap=${isMap} measure=${measure} />
     ${rows.length === 0 && html`<${Empty} title="No prompt matches.">
       <p>Choose another list, or other steps to compare.</p><//>`}
     ${data.count > rows.length && html`<p class="muted">Prompts ${number(until - rows.length + 1)} to ${number(until)} of ${number(data.count)}${isMap ? ", the most that the map shows; the order decides which." : "."}</p>`}
     ${rows.length > 0 && (isMap
-      ? html`<${PromptMap} run=${run} prompts=${rows} span=${data.span} range=${data.range} solved=${solved} />`
-      : html`<${List} run=${run} rows=${rows} data=${data} isBetween=${Boolean(first && last)} solved=${solved} />`)}
+      ? html`<${PromptMap} run=${run} prompts=${rows} span=${data.span} measure=${measure} solved=${solved} />`
+      : html`<${List} run=${run} rows=${rows} span=${data.span} measure=${measure} isBetween=${Boolean(first && last)} solved=${solved} />`)}
     ${!isMap && (offset > 0 || until < data.count) && html`<p class="row"><button disabled=${offset <= 0}
         onClick=${() => setQuery({ offset: Math.max(0, offset - PAGE) || "" })}>‹ previous</button>
       <button disabled=${until >= data.count} onClick=${() => setQuery({ offset: offset + PAGE })}>next ›</button></p>`}
@@ -66,7 +68,7 @@ export function Prompts({ run, query, version }) {
   </div>`;
 }
 
-function Controls({ query, data, order, isMap }) {
+function Controls({ query, data, order, isMap, measure }) {
   const isBetween = Boolean(query.first && query.last);
   const step = (name, label) => html`<input type="number" aria-label=${label} placeholder="step" value=${query[name] ?? ""}
     onChange=${(event) => setQuery({ [name]: event.target.value, offset: "" })} />`;
@@ -80,7 +82,7 @@ function Controls({ query, data, order, isMap }) {
         ${Object.entries(ORDERS).map(([name, label]) => html`<option key=${name} value=${name}>${label}</option>`)}</select></label>
       <div class="grow"><${SearchBox} value=${query.search ?? ""} placeholder="Text in prompts" label="Filter prompts"
         onChange=${(text) => setQuery({ search: text, offset: "" })} /></div>
-      <span class="legend">mean reward ${number(data.range[0])} <i></i> ${number(data.range[1])}</span>
+      <span class="legend">${measure.title} ${measure.text(measure.low)} <i></i> ${measure.text(measure.high)}</span>
     </div>
     <p class="muted small row">${isBetween
       ? "Compared: the latest visit up to the first of these steps, and the latest visit after it up to the second."
@@ -90,11 +92,11 @@ function Controls({ query, data, order, isMap }) {
   </div>`;
 }
 
-function List({ run, rows, data, isBetween, solved }) {
+function List({ run, rows, span, measure, isBetween, solved }) {
   const [before, after, title] = isBetween ? ["before", "after", "before → after"] : ["first", "latest", "first → latest"];
   return html`<div class="panel scroll-x"><table>
     <thead><tr><th>prompt</th><th class="number">visits</th><th class="number">solved</th><th class="number">${title}</th><th class="number wide-only">best</th>
-      <th class="number wide-only">reward</th><th class="wide-only" style=${{ width: "34%" }}>visits, steps ${number(data.span[0])} to ${number(data.span[1])}</th></tr></thead>
+      <th class="number wide-only">reward</th><th class="wide-only" style=${{ width: "34%" }}>visits, steps ${number(span[0])} to ${number(span[1])}</th></tr></thead>
     <tbody>${rows.map((row) => html`<tr class="prompt-row" key=${row.prompt_id} data-prompt=${row.prompt_id}>
       <td><a class="question" dir="auto" href=${url(["run", run, "prompt", row.prompt_id], { solved })}>${visible(row.question ?? row.prompt_id)}</a></td>
       <td class="number">${number(row.visits)}</td>
@@ -102,18 +104,18 @@ function List({ run, rows, data, isBetween, solved }) {
       <td class="number nowrap muted">${row.visits > 1 || isBetween ? `${percent(row[before])} → ${percent(row[after])}` : "–"}</td>
       <td class="number wide-only muted">${percent(row.best)}</td>
       <td class="number wide-only">${number(row.reward_mean)}</td>
-      <td class="wide-only"><${Visits} seen=${row.seen} span=${data.span} range=${{ low: data.range[0], high: data.range[1] }} /></td>
+      <td class="wide-only"><${Visits} seen=${row.seen} span=${span} measure=${measure} /></td>
     </tr>`)}</tbody></table></div>`;
 }
 
-/** Each visit as a cell at its step, in the colour of its mean reward. */
-function Visits({ seen, span, range }) {
+/** Each visit as a cell at its step, in the colour of its measure. */
+function Visits({ seen, span, measure }) {
   const size = span[1] - span[0] + 1;
   const width = Math.max(100 / size, 0.7);
   return html`<svg class="visits" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label="visits">
     <rect x="0" y="4.6" width="100" height="0.8" style=${{ fill: "var(--line)" }} />
-    ${seen.filter(([step]) => step !== null).map(([step, mode, reward, rate], i) => html`<rect key=${i}
-      x=${((step - span[0]) / size) * 100} y=${mode === "eval" ? 2.5 : 0} width=${width * 0.9} height=${mode === "eval" ? 5 : 10}
-      style=${{ fill: rewardColor(reward, range.low, range.high) }}><title>${`step ${step}, ${mode}: mean reward ${number(reward)}, solved ${percent(rate)}`}</title></rect>`)}
+    ${seen.filter(([step]) => step !== null).map((visit, i) => html`<rect key=${i}
+      x=${((visit[0] - span[0]) / size) * 100} y=${visit[1] === "eval" ? 2.5 : 0} width=${width * 0.9} height=${visit[1] === "eval" ? 5 : 10}
+      style=${{ fill: rewardColor(measure.of(visit), measure.low, measure.high) }}><title>${visitText(visit)}</title></rect>`)}
   </svg>`;
 }
