@@ -221,6 +221,6 @@ def test_an_evaluation_hides_no_rewards(tmp_path: Path) -> None:
     with client_of(tmp_path) as client:
         main = client.get("/api/curves", params={"run": "a"}).json()["main"]
 
-    assert "reward.rewards/total/mean" == main[0]
-    assert {"reward.rewards/right/mean", "reward.rewards/form/mean"} == set(main[1:3])
+    assert "rewards/total/mean" == main[0]
+    assert {"rewards/right/mean", "rewards/form/mean"} == set(main[1:3])
     assert "reward" in main

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
 from logflume.config.errors import nearest, suggest
-from logflume.events.catalogue import CATALOGUE
+from logflume.events.catalogue import CATALOGUE, has_curves
 from logflume.exceptions import MissingExtraError, RunError
 from logflume.guard import unended
 from logflume.query.rollout_questions import RolloutQuestions
@@ -29,6 +29,10 @@ Attempts: TypeAlias = Literal["current", "all"]
 Result = TypeVar("Result")
 
 __all__ = ["Attempts", "Questions", "is_continued"]
+
+
+_METRIC_TYPES = ("training", "evaluation", "reward", "generation")
+"""The event types whose metrics are returned if no others are named."""
 
 
 class Questions(RolloutQuestions):
@@ -127,7 +131,7 @@ class Questions(RolloutQuestions):
         *names: str,
         wide: bool = False,
         steps: Steps = None,
-        events: str | Sequence[str] = ("training", "evaluation", "reward", "generation"),
+        events: str | Sequence[str] | None = None,
         max_points: int | None = None,
     ) -> Table:
         """Return the numbers of the events that are logged by step.
@@ -140,16 +144,19 @@ class Questions(RolloutQuestions):
         counts.
 
         Args:
-            names: Names and patterns: `loss`, `rewards/*/mean`. Without any, all are returned.
+            names: Names and patterns: `loss`, `rewards/*/mean`, `weights.*`. Without any, all are
+                returned. A metric of `training`, `evaluation` or `reward` has the name of its
+                field, one of another type has the type before it: `weights.embedding/mean`.
             wide: Whether to return one row for each step and mode, with a column for each metric. A
-                metric that is requested by its name has that name. Otherwise, metrics of `training`
-                and `evaluation` keep their names, and metrics of other types are named like
-                `reward.rewards/total/std`. The values of several ranks become one value, too.
-                Without `wide` there is one row for each value, with `step`, `name`, `value`,
-                `event`, `mode`, `run`, `rank`, `attempt` and `timestamp`.
+                metric that is requested by its name has that name; `reward.rewards/right/mean` is
+                that of `reward` events, if the trainer reports one of the same name. The values of
+                several ranks become one value, too. Without `wide` there is one row for each
+                value, with `step`, `name`, `value`, `event`, `mode`, `run`, `rank`, `attempt` and
+                `timestamp`.
             steps: As for the method `events`.
-            events: The event types to read. TRL's own metrics are in `training`; `reward` has the
-                statistics of each batch.
+            events: The event types to read; None: `training`, which has TRL's own metrics,
+                `evaluation`, `reward`, which has the statistics of each batch, `generation`, and
+                the types that the names begin with.
             max_points: The maximum number of points of a curve, 5 or more, for a plot; None: all.
                 The points are split into stretches; each stretch keeps its first, last, lowest and
                 highest point, and one that is NaN. A curve has the points of one metric, event
@@ -161,14 +168,15 @@ class Questions(RolloutQuestions):
             RunError: A journal is damaged.
 
         A name that is declared, but of which these runs have no value, gives a warning, which says
-        what they have instead: without a trainer, the reward is `rewards/total/mean`. A pattern may
-        match nothing.
+        what they have instead: without a trainer, the reward is `rewards/total/mean`. So does a
+        pattern that matches nothing.
         """
         from logflume.query.metrics import explain_missing, lacking, read_metrics
         from logflume.query.scan import read_events
 
         keys = ["run", "step", "mode"] if self._has_many_runs else ["step", "mode"]
-        types = [events] if isinstance(events, str) else events
+        types = self._metric_types(names) if events is None else events
+        types = [types] if isinstance(types, str) else types
         table = self._query_files(
             lambda files, read: read_metrics(
                 partial(read, steps=steps),
@@ -177,16 +185,33 @@ class Questions(RolloutQuestions):
                 keys if wide else None,
                 max_points,
                 has_many_ranks=any(len(run.snapshots) > 1 for run in files),
+                all_types=self._curve_types if events is None else None,
             )
         )
         if not len(table):
             self._warn_of_types(types)
         if missing := lacking(table.arrow, names, wide=wide):
             for message in self._read(
-                lambda files: explain_missing(partial(read_events, files), types, missing)
+                lambda files: explain_missing(
+                    partial(read_events, files),
+                    types,
+                    missing,
+                    all_types=self._curve_types if events is None else None,
+                )
             ):
                 warnings.warn(message, stacklevel=2)
         return table
+
+    def _metric_types(self, names: Sequence[str]) -> list[str]:
+        """Return the event types that metrics of these names may have."""
+        own = self.event_types() if any("." in name for name in names) else ()
+        named = [one for one in sorted(own) if any(name.startswith(f"{one}.") for name in names)]
+        return list(dict.fromkeys([*_METRIC_TYPES, *named]))
+
+    def _curve_types(self) -> list[str]:
+        """Return all event types here whose numbers are curves."""
+        own = sorted(one for one in self.event_types() if has_curves(one))
+        return list(dict.fromkeys([*_METRIC_TYPES, *own]))
 
     def rewards(self, *, steps: Steps = None) -> Table:
         """Return one row for each completion and reward function.

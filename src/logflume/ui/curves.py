@@ -48,8 +48,10 @@ _MAIN = (
 )
 """Names and patterns, the most important first. A run without any starts with its first curves."""
 
-_INSTEAD = ("reward.rewards/total/mean", "reward.rewards/*/mean")
-"""For runs whose trainer reports no rewards of the training: an evaluation may report some."""
+_TOTAL = "rewards/total/mean"
+
+_INSTEAD = (_TOTAL, "rewards/*/mean")
+"""For runs whose trainer reports no reward of the training: an evaluation may report one."""
 
 _MAX_MAIN = 24
 
@@ -65,7 +67,9 @@ def read_curves(run: Run) -> Curves:
     later = (one for one in _find_curve_types(pinned) if one not in _TOGETHER)
     for events in (_TOGETHER, *((event_type,) for event_type in later)):
         table = pinned.metrics(wide=True, max_points=MAX_POINTS, events=events).arrow
-        _add_curves(curves, table)
+        # A metric of `reward` has the name of its field, which the trainer may report as well.
+        taken = {name: f"reward.{name}" for name in curves} if events == ("reward",) else {}
+        _add_curves(curves, table.rename_columns([taken.get(n, n) for n in table.column_names]))
     return curves
 
 
@@ -99,12 +103,10 @@ def _add_curves(curves: Curves, table: pa.Table) -> None:
 
 def select_main(curves: Curves) -> list[str]:
     """Return the names of the curves that matter most, in that order."""
-    has_rewards = any(
-        name.startswith("reward") and "." not in name and "train" in modes
-        for name, modes in curves.items()
-    )
-    patterns = _MAIN if has_rewards else (*_INSTEAD, *_MAIN)
-    chosen = [name for pattern in patterns for name in curves if fnmatchcase(name, pattern)]
+    has_reward = "train" in curves.get("reward", {})
+    patterns = _MAIN if has_reward else (*_INSTEAD, *_MAIN)
+    names = [name for name in curves if not (has_reward and name == _TOTAL)]  # the same numbers
+    chosen = [name for pattern in patterns for name in names if fnmatchcase(name, pattern)]
     return list(dict.fromkeys(chosen))[:_MAX_MAIN] or list(curves)[:12]
 
 
