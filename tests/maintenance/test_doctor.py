@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -174,9 +180,33 @@ def test_the_command(tmp_path: Path) -> None:
     assert {"file", "what", "count", "do"} == set(torn)
     assert ("outputs.csv", "torn last row", 1) == (torn["file"], torn["what"], torn["count"])
     assert ("events of the journal are missing", 1) == (missing["what"], missing["count"])
-    assert "torn last row" in run(tmp_path, "doctor", "r").stdout
+    assert "outputs.csv: torn last row (1)\n  run with --fix" in run(tmp_path, "doctor", "r").stdout
+    repaired = check_output(tmp_path, "doctor", "r", "--fix").splitlines()
+    assert "repaired: outputs.csv: torn last row (1)" == repaired[0]
+    assert "repaired: outputs.csv: events of the journal are missing (1)" == repaired[1]
+    assert ["r: no issues"] == repaired[2:]
     assert "r: no issues\n" == check_output(tmp_path, "doctor", "r", "--fix")
     assert 1 == run(tmp_path, "doctor", "nowhere").returncode
+
+
+def test_advice_is_wrapped(tmp_path: Path) -> None:
+    """In a narrow terminal, what is wrong and what to do about it are whole, in several lines."""
+    folder = write_run(tmp_path, range(2))
+    lines = (folder / "events.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "events.jsonl").write_bytes(b"".join(lines[:2] + lines[3:]))
+    terminal, stream = pty.openpty()
+    termios.tcsetwinsize(stream, (24, 40))
+    command = [sys.executable, "-m", "logflume", "doctor", "r"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=stream, stdout=stream):
+        os.close(stream)
+        shown = []
+        with suppress(OSError), os.fdopen(terminal) as output:  # Linux ends it by an error
+            for line in output:
+                shown.append(line)  # noqa: PERF402 - the error comes after the last line
+    text = " ".join("".join(shown).split())
+    assert all(len(line.rstrip()) <= 40 for line in shown)
+    for issue in diagnose(folder):
+        assert f"{issue.file}: {issue.what} ({issue.count}) {issue.do}" in text
 
 
 def test_attempts_of_different_configurations(tmp_path: Path) -> None:

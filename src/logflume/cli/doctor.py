@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from logflume.cli.base import ImportOption, JsonOption, RunArgument, find_run, import_sinks
-from logflume.cli.printing import echo, print_json, print_table
+from logflume.cli.printing import UNLIMITED_WIDTH, cell, console, echo, print_json
 from logflume.cli.progress import byte_progress
+from logflume.terminal.cells import wrap
+
+if TYPE_CHECKING:
+    from logflume.maintenance.verify import Issue
 
 __all__ = ["doctor"]
 
@@ -34,7 +38,7 @@ def doctor(
     """Check every file of a run against its journal. The exit status is 1 if there are issues.
 
     Without --fix, it changes nothing. With --fix, it removes torn last lines, makes sink files
-    match the journal, and deletes stale files; it lists only the issues that it could not repair.
+    match the journal, and deletes stale files; it lists what it repaired, and which issues remain.
 
     Example: logflume doctor latest
 
@@ -51,16 +55,33 @@ def doctor(
     folder = find_run(run)
     notes: dict[str, None] = {}  # each rank has the same line about a sink file
     with byte_progress(journal_bytes(folder), "Repair" if fix else "Check") as on_progress:
-        check = repair if fix else partial(diagnose, processes=None, initializer=load)
+        repaired: list[Issue] = []
+        check = (
+            partial(repair, on_repaired=repaired.append)
+            if fix
+            else partial(diagnose, processes=None, initializer=load)
+        )
         issues = check(folder, on_progress, outside or (), lambda line: notes.update({line: None}))
     for note in notes:
         echo(note, err=True)
-    rows = [msgspec.structs.asdict(issue) for issue in issues]
     if json:
-        print_json(rows)
-    elif rows:
-        print_table(rows)
+        print_json([msgspec.structs.asdict(issue) for issue in issues])
     else:
-        echo(f"{folder}: no issues" + " in what was checked" * bool(notes))
+        for issue in repaired:
+            _print_wrapped(f"repaired: {_text(issue)}")
+        for issue in issues:
+            _print_wrapped(_text(issue))
+            _print_wrapped(f"  {issue.do}")
+        if not issues:
+            echo(f"{folder}: no issues" + " in what was checked" * bool(notes))
     if issues:
         raise typer.Exit(1)
+
+
+def _text(issue: Issue) -> str:
+    return f"{cell(issue.file)}: {cell(issue.what)} ({issue.count:,})"
+
+
+def _print_wrapped(text: str) -> None:
+    for line in wrap(cell(text), console(UNLIMITED_WIDTH).width):
+        echo(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from functools import partial
 from itertools import count
@@ -29,7 +29,7 @@ from logflume.maintenance.doctor import (
     ignore_note,
     is_live,
 )
-from logflume.maintenance.media_check import NamedMedia, find_stale_media
+from logflume.maintenance.media_check import NamedMedia, check_media, find_stale_media
 from logflume.maintenance.replay import rebuild
 from logflume.maintenance.sink_files import (
     SinkFile,
@@ -111,6 +111,7 @@ def repair(
     on_progress: OnProgress = ignore_progress,
     outside: Collection[Path] = (),
     note: Note = ignore_note,
+    on_repaired: Callable[[Issue], None] = lambda _issue: None,
 ) -> list[Issue]:
     """Repair a run, and return the remaining issues.
 
@@ -124,6 +125,7 @@ def repair(
         outside: Sink files outside the run's folder to repair as well: missing events are added to
             them, and nothing else is changed.
         note: Called with a line about each sink file that is left alone.
+        on_repaired: Called with each issue that was found and does not remain.
 
     Returns:
         The issues that remain; empty if everything is in order.
@@ -135,23 +137,34 @@ def repair(
     writers = find_writers(folder)
     try:
         with lock_run(folder, writers):
-            media = [_repair(writer, on_progress, outside) for writer in writers]
+            checked = [_repair(writer, on_progress, outside) for writer in writers]
+            media = [named for _, named in checked]
+            found = [issue for issues, _ in checked for issue in issues]
+            found += check_media(folder, media)
             for path in find_stale_media(folder, media):
                 path.unlink()
     except OSError as error:
         raise RunError(f"{folder}: the run can't be repaired: {error}") from error
-    return diagnose(folder, outside=outside, note=note)
+    issues = diagnose(folder, outside=outside, note=note)
+    remaining = {(issue.file, issue.what) for issue in issues}
+    for issue in found:
+        if (issue.file, issue.what) not in remaining:
+            on_repaired(issue)
+    return issues
 
 
-def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) -> NamedMedia:
-    """Repair the files of a writer, and return the media files that its journal names."""
+def _repair(
+    writer: Writer, on_progress: OnProgress, outside: Collection[Path]
+) -> tuple[list[Issue], NamedMedia]:
+    """Repair the files of a writer; return its issues, and the media that its journal names."""
     is_forked = writer.process is not None
     if is_forked and is_live(writer):
-        return NamedMedia(set(), False)  # a forked child that outlived its parent
+        return [], NamedMedia(set(), False)  # a forked child that outlived its parent
     checked = check_writer(writer, on_progress, False, outside)
     run = checked.run
+    found = checked.issues, checked.media
     if run is None or not checked.issues:
-        return checked.media
+        return found
     sink_files = [
         sink_file
         for sink_file in find_sink_files(run, writer.folder, load_configs(writer, run))
@@ -163,7 +176,7 @@ def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) 
         _remove_damaged_lines(writer, run, checked.journal.damaged)
     _truncate_torn_line(writer)
     if is_forked:
-        return checked.media
+        return found
     faulty = [result for result in checked.sink_files if result.issues]
     rebuilt = [result.sink_file for result in faulty if checked.can_rebuild(result)]
     rebuild(writer, run, [(sink_file, sink_file.path) for sink_file in rebuilt], on_progress)
@@ -172,7 +185,7 @@ def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) 
             _add_missing_events(result.sink_file, writer, run)
     remove_stale_files(writer.folder, sink_files, checked.is_complete)
     _repair_state(writer, run)
-    return checked.media
+    return found
 
 
 def _add_missing_events(sink_file: SinkFile, writer: Writer, run: RunInfo) -> None:
