@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
 from logflume.config.errors import nearest, suggest
 from logflume.events.catalogue import CATALOGUE, has_curves
-from logflume.exceptions import MissingExtraError, RunError
+from logflume.exceptions import ArgumentError, MissingExtraError, RunError
 from logflume.guard import unended
+from logflume.query.arguments import checked
 from logflume.query.rollout_questions import RolloutQuestions
 from logflume.runs.files import Writer, find_writers
 
@@ -102,6 +103,7 @@ class Questions(RolloutQuestions):
 
         return self._read(find_types)
 
+    @checked
     def events(
         self, event_type: str, *, columns: Sequence[str] | None = None, steps: Steps = None
     ) -> Table:
@@ -126,6 +128,7 @@ class Questions(RolloutQuestions):
             self._warn_of_types([event_type])
         return table
 
+    @checked
     def metrics(
         self,
         *names: str,
@@ -199,7 +202,7 @@ class Questions(RolloutQuestions):
                     all_types=self._curve_types if events is None else None,
                 )
             ):
-                warnings.warn(message, stacklevel=2)
+                warnings.warn(message, stacklevel=3)
         return table
 
     def _metric_types(self, names: Sequence[str]) -> list[str]:
@@ -232,6 +235,7 @@ class Questions(RolloutQuestions):
 
         return self._query(lambda read: read_rewards(partial(read, steps=steps)))
 
+    @checked
     def outputs(
         self,
         *,
@@ -285,6 +289,11 @@ class Questions(RolloutQuestions):
         )
         from logflume.query.scan import read_events
 
+        if isinstance(groups, str) or not (
+            groups is None or isinstance(groups, Sequence) or hasattr(groups, "to_pylist")
+        ):
+            expected = "expected numbers of groups, or rows of `groups()`"
+            raise ArgumentError("outputs", "groups", groups, expected)
         rows = groups if groups is None or isinstance(groups, Sequence) else groups.to_pylist()
         wanted = CompletionFilter(
             correct, min_reward, max_reward, worst, best, by, search, regex, where, rows, last
@@ -297,7 +306,7 @@ class Questions(RolloutQuestions):
                 lambda files: explain_no_reward(partial(read_events, files), wanted)
             )
         ):
-            warnings.warn(problem, stacklevel=2)
+            warnings.warn(problem, stacklevel=3)
         return table
 
     def output_steps(self) -> Table:
@@ -313,6 +322,7 @@ class Questions(RolloutQuestions):
 
         return self._query(read_output_steps)
 
+    @checked
     def iter_outputs(
         self,
         *,
@@ -361,6 +371,7 @@ class Questions(RolloutQuestions):
         )
         return read_newest_first(self.pinned()._query, wanted, steps, columns)
 
+    @checked
     def tokens(
         self,
         id: str | None = None,  # noqa: A002 - the name of the field
@@ -414,6 +425,7 @@ class Questions(RolloutQuestions):
 
         return self._query(lambda read: read_ranks(partial(read, steps=steps)))
 
+    @checked
     def sql(self, query: str, *, external: bool = False) -> Table:
         """Return the result of a query in DuckDB's SQL dialect.
 
@@ -447,7 +459,7 @@ class Questions(RolloutQuestions):
             for one in unknown:
                 if one not in types:
                     rest = suggest(one, types, nearest(one, [*types, *CATALOGUE]))
-                    warnings.warn(f"there is no event of type {one!r}; {rest}", stacklevel=3)
+                    warnings.warn(f"there is no event of type {one!r}; {rest}", stacklevel=4)
 
     @property
     def _has_many_runs(self) -> bool:
