@@ -153,7 +153,8 @@ def test_export(here: Path) -> None:
         ),
         (["export", "first", "wide", "x.xlsx"], "must end in one of .csv, .json, .parquet"),
         (["export", "first", "wide", "no/x.csv"], "no/x.csv can't be written"),
-        (["runs", "nothing"], "there are no runs here"),
+        (["doctor", "--fix"], "--fix changes a run: name it"),
+        (["runs", "nothing"], "there are no runs in this folder. Give the folder that"),
         (["tail", "first", "--where", "step >"], "syntax error"),
         (
             ["tail", "first", "--where", "los > 1"],

@@ -262,6 +262,18 @@ def test_flags_have_no_type(tmp_path: Path, command: tuple[str, ...]) -> None:
     assert not re.search("bool", check_output(tmp_path, *command, "--help"), re.IGNORECASE)
 
 
+def test_a_plot_without_colours(tmp_path: Path) -> None:
+    """In a pipe, the second line is drawn with a sign of its own, which the legend explains."""
+    logflume.initialize(dir=tmp_path / "logs", run="r")
+    for step in range(5):
+        logflume.get_logger().info("training", step=step, loss=1.0 - step / 10)
+        logflume.get_logger().info("evaluation", step=step, loss=2.0 - step / 10)
+    logflume.shutdown()
+    chart, legend = check_output(tmp_path, "plot", "r", "loss").rstrip().rsplit("\n", 1)
+    assert "━━ train  oo eval" == legend.strip()
+    assert "ooo" in chart
+
+
 def test_plot(here: Path) -> None:
     """Each metric has a chart with the range of its values, the training and evaluations in one."""
     text = terminal(here, 80, "plot", "plain-20261130-165015", "loss", "accuracy", "--height", "8")

@@ -124,7 +124,33 @@ def test_a_class_instead_of_an_object(config: dict[str, Any], expected: str) -> 
 
 def test_an_object_that_is_not_a_sink() -> None:
     """An object without the methods of a sink is rejected."""
-    assert "configuration: sinks.s: expected a mapping" in error_of({"sinks": {"s": object()}})
+
+    class WithoutFlush:
+        write = close = print
+
+    for given, lacks in (
+        (object(), "`write` and no `flush` and no `close`"),
+        (WithoutFlush(), "`flush`"),
+    ):
+        expected = (
+            f"configuration: sinks.s: an object of the class {type(given).__name__} is not a sink: "
+            f"it has no {lacks}. A sink has the methods write, flush, close"
+        )
+        assert expected == error_of({"sinks": {"s": given}})
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ({"run": 3}, "run: expected a text, found 3"),
+        ({"dir": 3}, "dir: expected a path, found 3"),
+        ({"config": 3}, "config: expected a path, a name, or a dict, found 3"),
+    ],
+)
+def test_arguments_of_initialize(argument: dict[str, Any], expected: str) -> None:
+    """An argument of another type is an error that says what is expected."""
+    with pytest.raises(logflume.ConfigError, match=expected):
+        logflume.initialize(**argument)
 
 
 def test_options_that_a_component_rejects() -> None:

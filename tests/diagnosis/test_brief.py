@@ -64,9 +64,9 @@ def test_the_rewards_of_a_loop_of_ones_own(tmp_path: Path, reported: dict[str, f
     log.info("reward", right=[1.0, 0.0])
     logflume.shutdown()
 
-    total = "reward" if reported else "reward.rewards/total/mean"
-    functions = ["reward.rewards/form/mean", "reward.rewards/right/mean"]
-    evaluated = ["reward.rewards/total/mean", "accuracy", "reward.rewards/right/mean"]
+    total = "reward" if reported else "rewards/total/mean"
+    functions = ["rewards/form/mean", "rewards/right/mean"]
+    evaluated = ["rewards/total/mean", "accuracy", "rewards/right/mean"]
     expected = [total, "loss", *functions, *(f"eval {name}" for name in evaluated)]
     assert expected == curves_of(tmp_path / "own")
 

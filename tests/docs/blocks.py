@@ -98,7 +98,7 @@ def _run_command(command: str) -> str:
         subprocess.run([*shlex.split(command), "-n"], cwd=REPOSITORY, check=True)
         return ""
     if command.startswith("pip install "):
-        extras = re.search(r"logflume\[(.*)\]", command)
+        extras = re.search(r"(?:logflume|\.)\[(.*)\]", command)
         assert extras is not None
         project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
         known = project["project"]["optional-dependencies"]

@@ -136,7 +136,7 @@ def test_metrics_of_many_ranks_open_each_part_once(runs: dict[int, Path]) -> Non
     opened = opened_parts(lambda: found.append(run.metrics(wide=True, events="reward")))
     assert 12 <= len(opened)
     assert opened_parts(lambda: run.events("reward")) == opened
-    assert "reward.rewards/total/frac_zero_std" in found[0].column_names
+    assert "rewards/total/frac_zero_std" in found[0].column_names
 
 
 def test_a_run_of_many_ranks_has_the_events_of_its_journals(runs: dict[int, Path]) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 import logflume
+from logflume.cli.metric_summaries import summarize_metrics
+from logflume.exceptions import QueryError
 from logflume.query.open_run import Run
 from tests.cli.commands import check_output
 from tests.cli.commands import run as command
@@ -119,18 +121,22 @@ def test_a_spread_of_single_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ((), ["loss", "reward.rewards/a/mean"]),
+        ((), ["loss", "rewards/a/mean"]),
         (("rewards/a/mean", "loss"), ["rewards/a/mean", "loss"]),
         (("reward.rewards/a/mean",), ["reward.rewards/a/mean"]),
         (("training.loss", "loss"), ["training.loss", "loss"]),
-        (("rewards/*/mean",), ["reward.rewards/a/mean"]),
+        (("rewards/*/mean",), ["rewards/a/mean"]),
+        (("reward.rewards/*",), ["rewards/a/mean"]),
+        (("weights.a/mean", "weights.a/*"), ["weights.a/mean"]),
+        (("weights.*",), ["weights.a/mean"]),
         (("kl", "loss"), ["kl", "loss"]),
     ],
 )
 def test_names_of_columns(tmp_path: Path, names: tuple[str, ...], expected: list[str]) -> None:
-    """A column of the wide form is named as it was requested; of no request, by type and field."""
+    """A column is named as requested by name, else by its field; after the type if that is own."""
     rewards = {"type": "reward", "step": 1, "rewards/a/mean": 0.5}
-    run = write(tmp_path, {"step": 1, "loss": 1.0}, rewards)
+    own = {"type": "weights", "step": 1, "a/mean": 2.0}
+    run = write(tmp_path, {"step": 1, "loss": 1.0}, rewards, own)
     assert ["step", "mode", *expected] == run.metrics(*names, wide=True).column_names
 
 
@@ -228,3 +234,30 @@ def test_the_mean_of_huge_numbers(tmp_path: Path) -> None:
     logflume.shutdown()
     (row,) = logflume.open_run(run.folder).metrics(wide=True).to_pylist()
     assert (pytest.approx(huge / 2), pytest.approx(huge)) == (row["x"], row["y"])
+
+
+def test_names_of_types_of_your_own(tmp_path: Path) -> None:
+    """A metric of an undeclared type has the name that `show` and `plot` print."""
+    run = write(tmp_path, {"type": "weights", "step": 1, "a/mean": 2.0})
+    shown = summarize_metrics(run)
+
+    assert ["weights.a/mean"] == list(shown)
+    assert [2.0] == [row["value"] for row in run.metrics(*shown).to_pylist()]
+    with pytest.raises(QueryError, match=r"no metric 'a/mean'; did you mean 'weights.a/mean'?"):
+        run.metrics("a/mean")
+
+
+@pytest.mark.parametrize("name", ["x/mean", "training.x/mean", "reward.x/mean", "training.x*"])
+def test_names_with_a_type_in_show(tmp_path: Path, name: str) -> None:
+    """`show` accepts the names that `run.metrics()` does."""
+    event = {"type": name.partition(".")[0] if "." in name else "reward", "step": 1, "x/mean": 1.0}
+    run = write(tmp_path, event)
+
+    assert ["x/mean"] == list(summarize_metrics(run, [name]))
+    assert 1 == len(run.metrics(name))
+
+
+def test_rewards_without_a_step_are_shown(tmp_path: Path) -> None:
+    """Rewards that were logged without a step are shown, even if the training has steps."""
+    run = write(tmp_path, {"step": 1, "loss": 1.0}, {"type": "reward", "x/mean": 1.0})
+    assert {"loss", "x/mean"} == set(summarize_metrics(run))

@@ -60,8 +60,7 @@ def test_points_of_any_run(attempts: list[dict[str, list[Any]]]) -> None:
             actual = {(row.pop("step"), row.pop("mode")): row for row in rows}
             for key, by_rank in points[event_type].items():
                 for name, value in expected(by_rank).items():
-                    prefix = "" if event_type == "training" else "reward."
-                    found = actual.get(key, {}).get(prefix + name)
+                    found = actual.get(key, {}).get(name)
                     assert found == (None if value is None else pytest.approx(value)), name
         shown = {(e["step"], e["mode"]) for e in opened.metrics(wide=True).to_pylist()}
         assert shown <= {key for of_type in points.values() for key in of_type}

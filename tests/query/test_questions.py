@@ -259,6 +259,9 @@ def test_a_name_without_a_value_warns(tmp_path: Path) -> None:
             run.metrics("reward", "rewards/form/mean", wide=wide)
     with pytest.warns(UserWarning, match="no metric 'kl'; available: rewards/"):
         run.metrics("kl")
+    for wide in (False, True):
+        with pytest.warns(UserWarning, match=r"matches 'form/\*'; available: rewards/form/max"):
+            assert 0 == len(run.metrics("form/*", wide=wide))
     with pytest.warns(UserWarning, match="no event of type 'rewrd'; did you mean 'reward'?"):
         run.metrics(events="rewrd")
     with pytest.warns(UserWarning, match="no completion here has a value of 'advantage'; avail"):
@@ -267,7 +270,7 @@ def test_a_name_without_a_value_warns(tmp_path: Path) -> None:
         run.metrics("rewards/form")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run.metrics("rewards/total/mean", "reward.rewards/form/std", "rewards/*/max", "k*")
+        run.metrics("rewards/total/mean", "reward.rewards/form/std", "rewards/*/max")
         run.metrics("rewards/total/mean", steps=(5, 9))
         run.outputs(worst=1, by="total", steps=(5, 9))
 

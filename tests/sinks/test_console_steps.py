@@ -291,6 +291,15 @@ def test_rewards_come_before_the_time_left(screen: Screen, monkeypatch: pytest.M
     assert "ETA" not in lines[1]
 
 
+def test_a_short_time_left_is_not_shown(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time left of less than five seconds is blank."""
+    with_total(monkeypatch, 8)
+    lines = screen.lines(*(event("training", step, step, loss=0.5) for step in (1, 2, 3, 4)))
+
+    assert "ETA 5 s" in lines[2]
+    assert "ETA" not in lines[3]
+
+
 @pytest.mark.parametrize("screen", [80], indirect=True)
 def test_a_column_is_left_out_rather_than_cut(screen: Screen) -> None:
     """A name is whole, or its column is left out; of a path that is too long, the end is shown."""

@@ -21,7 +21,7 @@ pytest.importorskip("starlette", reason="the extra `ui` is not installed")
 pytest.importorskip("httpx", reason="httpx, which Starlette's test client needs, is not installed")
 
 
-TOTAL = "reward.rewards/total/mean"
+TOTAL = "rewards/total/mean"
 
 
 @pytest.fixture(scope="session")
@@ -224,8 +224,8 @@ def test_an_evaluation_hides_no_rewards(tmp_path: Path) -> None:
     with client_of(tmp_path) as client:
         main = client.get("/api/curves", params={"run": "a"}).json()["main"]
 
-    assert "reward.rewards/total/mean" == main[0]
-    assert {"reward.rewards/right/mean", "reward.rewards/form/mean"} == set(main[1:3])
+    assert "rewards/total/mean" == main[0]
+    assert {"rewards/right/mean", "rewards/form/mean"} == set(main[1:3])
     assert "reward" in main
 
 
@@ -247,7 +247,7 @@ def test_a_total_hides_no_functions(tmp_path: Path, reported: dict[str, float]) 
         main = client.get("/api/curves", params={"run": "a"}).json()["main"]
 
     (total,) = [n for n in reported if n in ("reward", "critic/score/mean")] or [TOTAL]
-    functions = {"reward.rewards/right/mean", "reward.rewards/form/mean"}
+    functions = {"rewards/right/mean", "rewards/form/mean"}
     assert total == main[0]
     assert functions == set(main[1:3])
     assert {"accuracy", "loss"} <= set(main[3:])
@@ -255,7 +255,7 @@ def test_a_total_hides_no_functions(tmp_path: Path, reported: dict[str, float]) 
 
 
 def test_functions_that_a_trainer_reports_are_shown_once(tmp_path: Path) -> None:
-    """The curves of the trainer, which has the means of all ranks, replace those of its batches."""
+    """The trainer's curve of a function replaces that of the batches of one rank."""
     logflume.initialize(dir=tmp_path, run="a")
     log = logflume.get_logger()
     for step in range(4):
@@ -266,4 +266,4 @@ def test_functions_that_a_trainer_reports_are_shown_once(tmp_path: Path) -> None
     with client_of(tmp_path) as client:
         main = client.get("/api/curves", params={"run": "a"}).json()["main"]
 
-    assert ["reward", "rewards/right/mean"] == main
+    assert ["reward", "rewards/right/mean", "rewards/form/mean"] == main

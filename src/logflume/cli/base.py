@@ -41,6 +41,7 @@ __all__ = [
     "JsonOption",
     "Mode",
     "ModeOption",
+    "OptionalRunArgument",
     "RunArgument",
     "RunsArgument",
     "StepOption",
@@ -332,6 +333,7 @@ def _run_argument(metavar: str, more: str = "") -> Any:
 
 
 RunArgument: TypeAlias = Annotated[str, _run_argument("RUN")]
+OptionalRunArgument: TypeAlias = Annotated[str | None, _run_argument("RUN")]
 RunsArgument: TypeAlias = Annotated[str, _run_argument("RUN", "; or a pattern: 'logs/*'")]
 ImportOption: TypeAlias = Annotated[
     list[str] | None,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logflume.cli.base import ImportOption, JsonOption, RunArgument, find_run, import_sinks
+from logflume.cli.base import ImportOption, JsonOption, OptionalRunArgument, find_run, import_sinks
 from logflume.cli.printing import UNLIMITED_WIDTH, cell, console, echo, print_json
 from logflume.cli.progress import byte_progress
+from logflume.exceptions import RunError
 from logflume.terminal.cells import wrap
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ __all__ = ["doctor"]
 
 
 def doctor(
-    run: RunArgument,
+    run: OptionalRunArgument = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Repair what the journal allows. The run must have ended.")
     ] = False,
@@ -37,8 +38,10 @@ def doctor(
 ) -> None:
     """Check every file of a run against its journal. The exit status is 1 if there are issues.
 
-    Without --fix, it changes nothing. With --fix, it removes torn last lines, makes sink files
-    match the journal, and deletes stale files; it lists what it repaired, and which issues remain.
+    Without --fix, it changes nothing, and checks the latest run if none is named.
+
+    With --fix, it removes torn last lines, makes sink files match the journal, and deletes stale
+    files; it lists what it repaired, and which issues remain.
 
     Example: logflume doctor latest
 
@@ -50,9 +53,11 @@ def doctor(
     from logflume.maintenance.doctor import diagnose
     from logflume.maintenance.repair import repair
 
+    if run is None and fix:
+        raise RunError("--fix changes a run: name it, for example 'logflume doctor latest --fix'")
     load = partial(import_sinks, imports or [])
     load()
-    folder = find_run(run)
+    folder = find_run(run or "latest")
     notes: dict[str, None] = {}  # each rank has the same line about a sink file
     with byte_progress(journal_bytes(folder), "Repair" if fix else "Check") as on_progress:
         repaired: list[Issue] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -22,7 +23,11 @@ __all__ = ["MetricSummary", "merge_names", "select_names", "summarize_metrics"]
 _FIRST_TYPES = ("training", "evaluation", "reward", "generation")
 """If two types have a metric of the same name, the one of the first type is shown."""
 
-_UNPREFIXED = ("training", "evaluation")
+_UNPREFIXED = ("training", "evaluation", "reward")
+"""The event types of metrics that have the names of their fields, as in `run.metrics()`."""
+
+_TOGETHER = ("training", "evaluation")
+"""Those of which metrics of one name are one column."""
 
 _WITHOUT_SUMMARY = frozenset({"rank", "system"})
 """Types whose curves are of a rank or a machine: `run.ranks()` and the page compare them."""
@@ -109,7 +114,9 @@ def select_names(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
 
 def _matches(name: str, pattern: str) -> bool:
     """Whether a name matches; a pattern without the prefix `eval/` matches both modes."""
-    return fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix(EVALUATION), pattern)
+    own = re.sub(rf"^({EVALUATION})?(?:{'|'.join(_UNPREFIXED)})\.", r"\1", pattern)
+    names = (name, name.removeprefix(EVALUATION))
+    return any(fnmatchcase(one, wanted) for one in names for wanted in (pattern, own))
 
 
 def _explain_missing(pattern: str, names: Sequence[str]) -> str:
@@ -122,25 +129,19 @@ def _read(run: Run) -> Iterator[tuple[str, list[Point]]]:
     """Yield the points of each metric by its name, those of the trainer's own metrics first."""
     types = [name for name in run.types() if has_curves(name) and name not in _WITHOUT_SUMMARY]
     ordered = [*(t for t in _FIRST_TYPES if t in types), *sorted(set(types) - {*_FIRST_TYPES})]
-    table = run.metrics(wide=True, events=ordered)
-    columns = {name: table.arrow[name].to_pylist() for name in table.column_names}
-    modes, steps = columns.pop("mode"), columns.pop("step")
-    for mode, prefix in (("train", ""), ("eval", EVALUATION)):
-        rows = [row for row, of_row in enumerate(modes) if of_row == mode]
-        for name, values in columns.items():
-            points = [(steps[row], values[row]) for row in rows if values[row] is not None]
-            yield prefix + name.removeprefix("reward."), points
-    for event_type in ordered:
-        if not _has_points(event_type, columns):
-            yield from _read_without_steps(run, event_type)
-
-
-def _has_points(event_type: str, columns: Mapping[str, Sequence[float | None]]) -> bool:
-    """Whether the columns of an event type in a table of metrics have any value."""
-    names = [name for name in columns if name.startswith(f"{event_type}.")]
-    if event_type in _UNPREFIXED:
-        names = [name for name in columns if "." not in name.partition("/")[0]]
-    return any(value is not None for name in names for value in columns[name])
+    together = [one for one in ordered if one in _TOGETHER]
+    for of_table in (together, *([one] for one in ordered if one not in _TOGETHER)):
+        table = run.metrics(wide=True, events=of_table)
+        columns = {name: table.arrow[name].to_pylist() for name in table.column_names}
+        modes, steps = columns.pop("mode"), columns.pop("step")
+        for mode, prefix in (("train", ""), ("eval", EVALUATION)):
+            rows = [row for row, of_row in enumerate(modes) if of_row == mode]
+            for name, values in columns.items():
+                points = [(steps[row], values[row]) for row in rows if values[row] is not None]
+                yield prefix + name, points
+        if all(value is None for values in columns.values() for value in values):
+            for event_type in of_table:
+                yield from _read_without_steps(run, event_type)
 
 
 def _read_without_steps(run: Run, event_type: str) -> Iterator[tuple[str, list[Point]]]:
@@ -149,7 +150,7 @@ def _read_without_steps(run: Run, event_type: str) -> Iterator[tuple[str, list[P
     for row in run.metrics(events=event_type).to_pylist():
         if row["step"] is None:
             prefix = EVALUATION if row["mode"] == "eval" else ""
-            own = "" if event_type in (*_UNPREFIXED, "reward") else f"{event_type}."
+            own = "" if event_type in _UNPREFIXED else f"{event_type}."
             by_name.setdefault(f"{prefix}{own}{row['name']}", []).append((None, row["value"]))
     yield from by_name.items()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,7 @@ from logflume.terminal.charts import Points, draw_lines
 from logflume.terminal.escape import escape
 
 if TYPE_CHECKING:
+    import rich.console
     import rich.text
 
     from logflume.query.open_run import Run, Runs
@@ -31,6 +33,9 @@ _WIDTH = 120
 """Width of a chart if the output is not a terminal, in columns."""
 
 _COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue", "bright_black", "white")
+
+_SIGNS = "ox+*#%@"
+"""The signs of lines in an output without colours."""
 
 
 def plot(
@@ -67,7 +72,7 @@ def plot(
     for chart in dict.fromkeys(name.removeprefix(EVALUATION) for name in names):
         of_chart = [name for name in names if name.removeprefix(EVALUATION) == chart]
         lines = _lines(summaries, of_chart)
-        target.print(_render(chart, lines, target.width, height), soft_wrap=True)
+        target.print(_render(chart, lines, target, height), soft_wrap=True)
 
 
 def _summarize(opened: Run | Runs, mode: Mode | None) -> dict[str, Mapping[str, MetricSummary]]:
@@ -94,19 +99,28 @@ def _lines(
     return lines
 
 
-def _render(title: str, lines: Mapping[str, Points], width: int, height: int) -> rich.text.Text:
+def _render(
+    title: str, lines: Mapping[str, Points], target: rich.console.Console, height: int
+) -> rich.text.Text:
+    """Return a chart. Without colours, each line but the first has a sign of its own."""
     import rich.text
 
     labels = list(lines)
     colours = {label: _COLOURS[index % len(_COLOURS)] for index, label in enumerate(labels)}
+    has_colours = target.color_system is not None and not target.no_color
+    signs = {} if has_colours else dict(zip(labels[1:], cycle(_SIGNS), strict=False))
     text = rich.text.Text(f"{escape(title)}\n", style="")
     text.stylize("bold")
-    for row in draw_lines(lines, width, height, number_text):
+    for row in draw_lines(lines, target.width, height, number_text):
         for characters, label in row:
-            text.append(characters, style=colours[label] if label else "dim")
+            sign = signs.get(label or "") if characters != " " else None
+            text.append(sign or characters, style=colours[label] if label else "dim")
         text.append("\n")
     if len(labels) > 1 or labels[0] != title:
         for label in labels:
-            text.append("  ━━ ", style=colours[label]).append(escape(label), style="default")
+            sign = signs.get(label) or "━"
+            text.append(f"  {sign}{sign} ", style=colours[label]).append(
+                escape(label), style="default"
+            )
         text.append("\n")
     return text

@@ -112,7 +112,14 @@ def list_runs(
 
     Example: logflume runs logs --tag baseline --where "lr > 1e-5" --sort reward
     """
-    opened = open_runs(Path(folder or runs_folder()) / "*")
+    path = Path(folder or runs_folder())
+    try:
+        opened = open_runs(path / "*")
+    except RunError as error:
+        raise RunError(
+            f"{path}: there are no runs in this folder. Give the folder that contains the runs, "
+            "such as 'logs'"
+        ) from error
     described = [_describe(run) for run in progress(opened, len(opened), "Runs")]
     own = {name for _, names in described for name in names}
     listed = select_runs([run for run, _ in described], tags or [], status, where)

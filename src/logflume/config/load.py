@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path, PurePath
+from types import NoneType
 from typing import Any
 
 import yaml
@@ -18,6 +19,7 @@ from logflume.config.paths import PathCheck, check_paths
 from logflume.config.reader import join, mapping, read, read_valid
 from logflume.config.registry import SINKS, registered
 from logflume.exceptions import ConfigError
+from logflume.guard import type_name
 from logflume.protocols import Sink
 
 __all__ = ["load_config", "shipped_configs"]
@@ -61,7 +63,10 @@ def load_config(
     if isinstance(source, Mapping):
         raw, where = dict(source), "configuration:"
     else:
+        _check_argument("config", source, "a path, a name, or a dict", (str, os.PathLike))
         raw, where = _read_yaml(os.fspath(source), errors)
+    _check_argument("run", run, "a text", (str, NoneType))
+    _check_argument("dir", dir, "a path", (str, os.PathLike, NoneType))
     if is_dictconfig(raw):
         raw = translate(raw, where, errors)
     if isinstance(source, Mapping):
@@ -85,6 +90,11 @@ def load_config(
     check_paths(config, where, where_dir, errors, paths)
     errors.raise_any()
     return move_to_caller(config)
+
+
+def _check_argument(name: str, value: Any, expected: str, types: tuple[type, ...]) -> None:
+    if not isinstance(value, types):
+        raise ConfigError(f"{name}: expected {expected}, found {value!r:.200}")
 
 
 _HYPERPARAMETERS = (
@@ -216,6 +226,9 @@ def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
         raise config_error(where, f"expected an object, found its class: write {table.__name__}()")
     if not isinstance(table, Mapping) and isinstance(table, Sink):
         return SinkConfig(type=name, instance=table)
+    if missing := _missing_methods(table):
+        problem = f"an object of the class {type_name(table)} is not a sink: it has no {missing}"
+        raise config_error(where, f"{problem}. A sink has the methods {', '.join(_SINK_METHODS)}")
     common: dict[str, Any] = {"type": name}
     options: dict[str, Any] = {}
     fields = mapping(table, where)
@@ -229,6 +242,18 @@ def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
     if "type" not in fields:
         _check_type(name, options, where)
     return sink
+
+
+_SINK_METHODS = ("write", "flush", "close")
+
+
+def _missing_methods(table: Any) -> str | None:
+    """Return which methods of a sink an object lacks; None for a value that YAML may have."""
+    if table is None or isinstance(table, (Mapping, str, bool, int, float, Sequence)):
+        return None
+    return " and no ".join(
+        f"`{name}`" for name in _SINK_METHODS if not callable(getattr(table, name, None))
+    )
 
 
 def _check_type(name: str, options: Mapping[Any, Any], where: str) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "PATTERN",
     "check",
     "holds_numbers",
+    "is_optional",
     "join_schemas",
     "match",
     "optional",
@@ -29,6 +30,11 @@ PATTERN = frozenset("*?[")
 def optional(name: str) -> str:
     """Return a pattern for exactly this column, which, unlike a plain name, need not exist."""
     return f"[{name[0]}]{name[1:]}"
+
+
+def is_optional(name: str) -> bool:
+    """Whether a name is one that `optional` returns."""
+    return name[:1] == "[" and name[2:3] == "]" and not set(name[3:]) & PATTERN
 
 
 def match(requested: Sequence[str] | None, available: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from logflume.config.errors import suggest
 from logflume.events.catalogue import EventBase
 from logflume.events.metric_names import find_same
 from logflume.exceptions import QueryError
-from logflume.query.columns import PATTERN, holds_numbers, match, with_columns
+from logflume.query.columns import PATTERN, holds_numbers, is_optional, match, with_columns
 from logflume.query.downsample import check_max_points, downsample_long, downsample_wide
 from logflume.query.event_ids import OPTIONAL_IDS, read_same
 from logflume.query.points import find_restarts, merge_events
@@ -23,7 +23,12 @@ from logflume.values.kinds import Kind
 
 __all__ = ["explain_missing", "lacking", "read_metrics", "suggest_metric"]
 
-_UNPREFIXED = ("training", "evaluation")
+_UNPREFIXED = ("training", "evaluation", "reward")
+"""The event types of metrics that have the names of their fields."""
+
+_TOGETHER = ("training", "evaluation")
+"""Those of which metrics of one name are one column."""
+
 _KEYS = ["step", "event", "mode", "run", "rank", "attempt", "timestamp"]
 _IDENTIFYING = frozenset([*_KEYS, "seq", "process"])
 _RESERVED = frozenset(declared_columns(EventBase.__name__))
@@ -52,6 +57,7 @@ def read_metrics(
     max_points: int | None = None,
     *,
     has_many_ranks: bool = False,
+    all_types: Callable[[], Sequence[str]] | None = None,
 ) -> pa.Table:
     """Return metrics in long or wide form.
 
@@ -64,6 +70,7 @@ def read_metrics(
         has_many_ranks: Whether several ranks write a run. Then most points of the wide form have
             several events, so the lists that weight them are read in the same pass: opening the
             files of a thousand ranks again takes as long as reading them.
+        all_types: Returns the types from which a message suggests a metric; None: `types`.
 
     Raises:
         QueryError: There is no such metric, or a curve can't have so few points.
@@ -71,7 +78,7 @@ def read_metrics(
     check_max_points(max_points)
     with_lists = has_many_ranks and wide_by is not None
     found = [_read(read, one, names, with_lists=with_lists) for one in dict.fromkeys(types)]
-    _check(read, found, names)
+    _check(read, found, names, all_types)
     merge = partial(
         merge_events,
         restarts=cache(lambda: find_restarts(read)),
@@ -160,7 +167,12 @@ def _has_values(events: pa.Table, name: str) -> bool:
     return events[name].null_count < len(events)
 
 
-def _check(read: Callable[..., pa.Table], found: Sequence[_Metrics], names: Sequence[str]) -> None:
+def _check(
+    read: Callable[..., pa.Table],
+    found: Sequence[_Metrics],
+    names: Sequence[str],
+    all_types: Callable[[], Sequence[str]] | None,
+) -> None:
     """Check that each requested name is that of a metric.
 
     Raises:
@@ -181,28 +193,34 @@ def _check(read: Callable[..., pa.Table], found: Sequence[_Metrics], names: Sequ
                     f"is not a metric;{means} read it with "
                     f"events({event_type!r}, columns=[{own!r}])"
                 )
-        raise QueryError(_explain(read, [of_type.event_type for of_type in found], name))
+        types = all_types() if all_types else [of_type.event_type for of_type in found]
+        raise QueryError(_explain(read, types, name))
 
 
 def lacking(points: pa.Table, names: Sequence[str], *, wide: bool) -> list[str]:
-    """Return the requested names, without patterns, of which a result has no value."""
+    """Return the requested names and patterns of which a result has no value."""
     if not wide:
         pairs = points.group_by(["event", "name"]).aggregate([]).to_pylist()
         present = {name for of in pairs for name in (of["name"], f"{of['event']}.{of['name']}")}
     else:
         present = {name for name in points.column_names if _has_values(points, name)}
-    return [name for name in names if name not in present and not set(name) & PATTERN]
+    return [name for name in names if not is_optional(name) and not match([name], [*present])]
 
 
 def explain_missing(
-    read: Callable[..., pa.Table], types: Sequence[str], names: Sequence[str]
+    read: Callable[..., pa.Table],
+    types: Sequence[str],
+    names: Sequence[str],
+    *,
+    all_types: Callable[[], Sequence[str]] | None,
 ) -> list[str]:
-    """Return a message for each name that no event has a value of, though a type declares it.
+    """Return a message for each name or pattern of which no event has a value.
 
     Args:
         read: As for `read_metrics`, of all steps.
         types: The event types.
-        names: Names, no patterns.
+        names: Names that a type declares, and patterns.
+        all_types: As for `read_metrics`.
     """
     found = [_read(read, one, names) for one in types]
     recorded = {
@@ -212,7 +230,8 @@ def explain_missing(
         if _has_values(events, metric)
         for name in (metric, f"{event_type}.{metric}")
     }
-    return [_explain(read, types, name) for name in names if name not in recorded]
+    absent = [name for name in names if not match([name], [*recorded])]
+    return [_explain(read, all_types() if all_types else types, name) for name in absent]
 
 
 def suggest_metric(name: str, metrics: Sequence[str]) -> str:
@@ -221,8 +240,13 @@ def suggest_metric(name: str, metrics: Sequence[str]) -> str:
 
 
 def _explain(read: Callable[..., pa.Table], types: Sequence[str], name: str) -> str:
-    metrics = dict.fromkeys(metric for one in types for metric in _read(read, one, ()).names)
-    return f"there is no metric {name!r}; {suggest_metric(name, sorted(metrics))}"
+    metrics = {
+        metric if one in _UNPREFIXED else f"{one}.{metric}"
+        for one in types
+        for metric in _read(read, one, ()).names
+    }
+    what = "no metric matches" if set(name) & PATTERN else "there is no metric"
+    return f"{what} {name!r}; {suggest_metric(name, sorted(metrics))}"
 
 
 _Merge: TypeAlias = Callable[..., pa.Table]
@@ -253,9 +277,10 @@ def _to_wide(
 ) -> pa.Table:
     """Return one row for each step and mode, with a column for each metric.
 
-    A metric that was requested by its name has that name. Otherwise metrics of `training` and
-    `evaluation` keep their names, and those of other types are prefixed with the type:
-    `reward.rewards/correctness/std`. Events without a step are omitted.
+    A metric that was requested by its name has that name. Otherwise metrics of `training`,
+    `evaluation` and `reward` keep their names, and those of other types are prefixed with the type:
+    `weights.embedding/mean`. So is one of `reward` if another type has a metric of its name. Events
+    without a step are omitted.
     """
     tables = [pa.schema([(name, _COLUMNS[name]) for name in keys]).empty_table()]
     columns: dict[str, None] = {}
@@ -308,8 +333,8 @@ def _name_columns(
     columns: dict[str, str] = {}
     for metric in of_type.names:
         prefixed = f"{event_type}.{metric}"
-        is_plain = event_type in _UNPREFIXED or (
-            metric in names and _owner(metric, found) is of_type
+        is_plain = event_type in _TOGETHER or (
+            (event_type in _UNPREFIXED or metric in names) and _owner(metric, found) is of_type
         )
         requested = [n for n in ((metric,) if is_plain else ()) + (prefixed,) if n in names]
         for column in requested or [metric if is_plain else prefixed]:

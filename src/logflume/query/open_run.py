@@ -129,6 +129,7 @@ def open_run(path: str | os.PathLike[str], *, attempts: Attempts = "current") ->
         ValueError: `attempts` has another value.
     """
     _check(attempts)
+    _check_path(path)
     folder = Path(path)
     if not is_run(folder):
         raise RunError(f"{folder}: there is no run here (no events.jsonl). {_hint(folder)}")
@@ -161,6 +162,8 @@ def open_runs(
             hint = f"Did you mean '{path}/*'?" if list_runs(path) else _hint(path)
             raise RunError(f"{path}: there are no runs here. {hint}")
     else:
+        if not isinstance(paths, Iterable):
+            _check_path(paths)
         folders = [open_run(path).folder for path in paths]
     return Runs(sorted({path.resolve() for path in folders}), attempts)
 
@@ -207,6 +210,11 @@ def is_run(folder: Path) -> bool:
     if (folder / "events.jsonl").exists() or any(folder.glob("events*.jsonl*")):
         return True
     return (folder / "run.json").exists() and any(folder.glob("parquet*/*"))
+
+
+def _check_path(path: Any) -> None:
+    if not isinstance(path, (str, os.PathLike)):
+        raise RunError(f"{path!r}: expected the path of a run, such as 'logs/latest'")
 
 
 def _check(attempts: str) -> None:

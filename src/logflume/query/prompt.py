@@ -66,6 +66,8 @@ def read_prompt(
         among = " among these steps" * (steps is not None) + f" in mode {mode!r}" * (
             mode is not None
         )
+        if not len(read(_TYPE, columns=["seq"])):
+            raise QueryError(f"prompt {prompt_id!r}: there are no completions here")
         raise QueryError(
             f"prompt {prompt_id!r}: no completion{among} has this prompt; `prompts` lists the ids "
             "of all prompts"

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
 from logflume.config.errors import nearest, suggest
-from logflume.events.catalogue import CATALOGUE
-from logflume.exceptions import MissingExtraError, RunError
+from logflume.events.catalogue import CATALOGUE, has_curves
+from logflume.exceptions import ArgumentError, MissingExtraError, RunError
 from logflume.guard import unended
+from logflume.query.arguments import checked
 from logflume.query.rollout_questions import RolloutQuestions
 from logflume.runs.files import Writer, find_writers
 
@@ -29,6 +30,10 @@ Attempts: TypeAlias = Literal["current", "all"]
 Result = TypeVar("Result")
 
 __all__ = ["Attempts", "Questions", "is_continued"]
+
+
+_METRIC_TYPES = ("training", "evaluation", "reward", "generation")
+"""The event types whose metrics are returned if no others are named."""
 
 
 class Questions(RolloutQuestions):
@@ -98,6 +103,7 @@ class Questions(RolloutQuestions):
 
         return self._read(find_types)
 
+    @checked
     def events(
         self, event_type: str, *, columns: Sequence[str] | None = None, steps: Steps = None
     ) -> Table:
@@ -122,12 +128,13 @@ class Questions(RolloutQuestions):
             self._warn_of_types([event_type])
         return table
 
+    @checked
     def metrics(
         self,
         *names: str,
         wide: bool = False,
         steps: Steps = None,
-        events: str | Sequence[str] = ("training", "evaluation", "reward", "generation"),
+        events: str | Sequence[str] | None = None,
         max_points: int | None = None,
     ) -> Table:
         """Return the numbers of the events that are logged by step.
@@ -140,16 +147,19 @@ class Questions(RolloutQuestions):
         counts.
 
         Args:
-            names: Names and patterns: `loss`, `rewards/*/mean`. Without any, all are returned.
+            names: Names and patterns: `loss`, `rewards/*/mean`, `weights.*`. Without any, all are
+                returned. A metric of `training`, `evaluation` or `reward` has the name of its
+                field, one of another type has the type before it: `weights.embedding/mean`.
             wide: Whether to return one row for each step and mode, with a column for each metric. A
-                metric that is requested by its name has that name. Otherwise, metrics of `training`
-                and `evaluation` keep their names, and metrics of other types are named like
-                `reward.rewards/total/std`. The values of several ranks become one value, too.
-                Without `wide` there is one row for each value, with `step`, `name`, `value`,
-                `event`, `mode`, `run`, `rank`, `attempt` and `timestamp`.
+                metric that is requested by its name has that name; `reward.rewards/right/mean` is
+                that of `reward` events, if the trainer reports one of the same name. The values of
+                several ranks become one value, too. Without `wide` there is one row for each
+                value, with `step`, `name`, `value`, `event`, `mode`, `run`, `rank`, `attempt` and
+                `timestamp`.
             steps: As for the method `events`.
-            events: The event types to read. TRL's own metrics are in `training`; `reward` has the
-                statistics of each batch.
+            events: The event types to read; None: `training`, which has TRL's own metrics,
+                `evaluation`, `reward`, which has the statistics of each batch, `generation`, and
+                the types that the names begin with.
             max_points: The maximum number of points of a curve, 5 or more, for a plot; None: all.
                 The points are split into stretches; each stretch keeps its first, last, lowest and
                 highest point, and one that is NaN. A curve has the points of one metric, event
@@ -161,14 +171,15 @@ class Questions(RolloutQuestions):
             RunError: A journal is damaged.
 
         A name that is declared, but of which these runs have no value, gives a warning, which says
-        what they have instead: without a trainer, the reward is `rewards/total/mean`. A pattern may
-        match nothing.
+        what they have instead: without a trainer, the reward is `rewards/total/mean`. So does a
+        pattern that matches nothing.
         """
         from logflume.query.metrics import explain_missing, lacking, read_metrics
         from logflume.query.scan import read_events
 
         keys = ["run", "step", "mode"] if self._has_many_runs else ["step", "mode"]
-        types = [events] if isinstance(events, str) else events
+        types = self._metric_types(names) if events is None else events
+        types = [types] if isinstance(types, str) else types
         table = self._query_files(
             lambda files, read: read_metrics(
                 partial(read, steps=steps),
@@ -177,16 +188,33 @@ class Questions(RolloutQuestions):
                 keys if wide else None,
                 max_points,
                 has_many_ranks=any(len(run.snapshots) > 1 for run in files),
+                all_types=self._curve_types if events is None else None,
             )
         )
         if not len(table):
             self._warn_of_types(types)
         if missing := lacking(table.arrow, names, wide=wide):
             for message in self._read(
-                lambda files: explain_missing(partial(read_events, files), types, missing)
+                lambda files: explain_missing(
+                    partial(read_events, files),
+                    types,
+                    missing,
+                    all_types=self._curve_types if events is None else None,
+                )
             ):
-                warnings.warn(message, stacklevel=2)
+                warnings.warn(message, stacklevel=3)
         return table
+
+    def _metric_types(self, names: Sequence[str]) -> list[str]:
+        """Return the event types that metrics of these names may have."""
+        own = self.event_types() if any("." in name for name in names) else ()
+        named = [one for one in sorted(own) if any(name.startswith(f"{one}.") for name in names)]
+        return list(dict.fromkeys([*_METRIC_TYPES, *named]))
+
+    def _curve_types(self) -> list[str]:
+        """Return all event types here whose numbers are curves."""
+        own = sorted(one for one in self.event_types() if has_curves(one))
+        return list(dict.fromkeys([*_METRIC_TYPES, *own]))
 
     def rewards(self, *, steps: Steps = None) -> Table:
         """Return one row for each completion and reward function.
@@ -207,6 +235,7 @@ class Questions(RolloutQuestions):
 
         return self._query(lambda read: read_rewards(partial(read, steps=steps)))
 
+    @checked
     def outputs(
         self,
         *,
@@ -260,6 +289,11 @@ class Questions(RolloutQuestions):
         )
         from logflume.query.scan import read_events
 
+        if isinstance(groups, str) or not (
+            groups is None or isinstance(groups, Sequence) or hasattr(groups, "to_pylist")
+        ):
+            expected = "expected numbers of groups, or rows of `groups()`"
+            raise ArgumentError("outputs", "groups", groups, expected)
         rows = groups if groups is None or isinstance(groups, Sequence) else groups.to_pylist()
         wanted = CompletionFilter(
             correct, min_reward, max_reward, worst, best, by, search, regex, where, rows, last
@@ -272,7 +306,7 @@ class Questions(RolloutQuestions):
                 lambda files: explain_no_reward(partial(read_events, files), wanted)
             )
         ):
-            warnings.warn(problem, stacklevel=2)
+            warnings.warn(problem, stacklevel=3)
         return table
 
     def output_steps(self) -> Table:
@@ -288,6 +322,7 @@ class Questions(RolloutQuestions):
 
         return self._query(read_output_steps)
 
+    @checked
     def iter_outputs(
         self,
         *,
@@ -336,6 +371,7 @@ class Questions(RolloutQuestions):
         )
         return read_newest_first(self.pinned()._query, wanted, steps, columns)
 
+    @checked
     def tokens(
         self,
         id: str | None = None,  # noqa: A002 - the name of the field
@@ -389,6 +425,7 @@ class Questions(RolloutQuestions):
 
         return self._query(lambda read: read_ranks(partial(read, steps=steps)))
 
+    @checked
     def sql(self, query: str, *, external: bool = False) -> Table:
         """Return the result of a query in DuckDB's SQL dialect.
 
@@ -422,7 +459,7 @@ class Questions(RolloutQuestions):
             for one in unknown:
                 if one not in types:
                     rest = suggest(one, types, nearest(one, [*types, *CATALOGUE]))
-                    warnings.warn(f"there is no event of type {one!r}; {rest}", stacklevel=3)
+                    warnings.warn(f"there is no event of type {one!r}; {rest}", stacklevel=4)
 
     @property
     def _has_many_runs(self) -> bool:

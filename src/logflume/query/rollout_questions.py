@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from logflume.query.arguments import checked
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -36,6 +38,7 @@ class RolloutQuestions:
     no unbiased estimate, so means leave it out, and `skipped` or `partial` counts it.
     """
 
+    @checked
     def prompts(
         self,
         *,
@@ -100,6 +103,7 @@ class RolloutQuestions:
         wanted = PromptFilter(mode, between, change, min_rate, max_rate, min_visits, order, limit)
         return self._query(lambda read: read_prompts(partial(read, steps=steps), wanted, solved))
 
+    @checked
     def prompt(
         self,
         prompt_id: str,
@@ -135,6 +139,7 @@ class RolloutQuestions:
             )
         )
 
+    @checked
     def groups(
         self, *, steps: Steps = None, mode: Mode | None = None, solved: float | None = None
     ) -> Table:
@@ -161,6 +166,7 @@ class RolloutQuestions:
             lambda read: read_groups(partial(read, steps=steps), mode=mode, solved=solved)
         )
 
+    @checked
     def signal(
         self,
         *,
@@ -191,6 +197,7 @@ class RolloutQuestions:
             lambda read: read_signal(partial(read, steps=steps), _names(by), mode=mode)
         )
 
+    @checked
     def pass_at(
         self,
         k: int | Sequence[int],
@@ -236,6 +243,7 @@ class RolloutQuestions:
 
         return self._at_k(read_pass_at, "pass_at", solved, k, by, steps, mode, seed)
 
+    @checked
     def best_at(
         self,
         k: int | Sequence[int],
@@ -268,6 +276,7 @@ class RolloutQuestions:
 
         return self._at_k(read_best_at, "best_at", reward, k, by, steps, mode, seed)
 
+    @checked
     def majority_at(
         self,
         k: int | Sequence[int],

@@ -68,7 +68,7 @@ _LOCAL_RANK_VARIABLES = (
 
 _DIVISION = (
     "the {size} processes of this job don't share an id, so each {unit} writes a run of its own. "
-    "Set LOGFLUME_RUN to the same id on every machine, or give torchrun an --rdzv-id"
+    "Set LOGFLUME_RUN to the same id for every process, or give torchrun an --rdzv-id"
 )
 
 _SLURM_SPECIAL_STEPS = 0xFFFF_FFF0

@@ -76,7 +76,8 @@ def initialize(
 
     Args:
         config: Path of a YAML file, name of a shipped configuration (`"gemma"`), or a dict
-            of the same shape. None: `LOGFLUME_CONFIG`, else the default, with all five sinks.
+            of the same shape. None: `LOGFLUME_CONFIG`, else the default, with all five kinds of
+            sinks.
         run: Run id; None: `LOGFLUME_RUN`, the launcher's job id, or a new one.
         dir: The folder of the runs; None: `LOGFLUME_DIR`, else as configured (`logs`).
         level: Level of the root logger; None: `LOGFLUME_LEVEL`, else as configured.

@@ -167,10 +167,15 @@ class StepTable:
         return fit(escape(metric.name), MAX_LABEL_WIDTH) if is_taken else metric.label
 
 
+_MIN_ETA_S = 5
+"""The shortest time left that is shown."""
+
+
 def timing_texts(step_s: float | None, remaining_steps: int | None) -> list[str]:
     """Return the texts at the end of a line: the time left, and the duration of a step.
 
-    Unknown times are blank, so that the columns before them keep their places.
+    Unknown times are blank, so that the columns before them keep their places. So is a time left
+    that would be over before it is read.
 
     Args:
         step_s: The duration of a step, in seconds; None if unknown.
@@ -182,7 +187,8 @@ def timing_texts(step_s: float | None, remaining_steps: int | None) -> list[str]
     rate = _rate(step_s) if step_s else ""
     texts = [f"{rate:>10}"]
     if remaining_steps is not None:
-        eta = "" if step_s is None else f"ETA {compact_duration(round(remaining_steps * step_s))}"
+        remaining_s = 0 if step_s is None else round(remaining_steps * step_s)
+        eta = f"ETA {compact_duration(remaining_s)}" if remaining_s >= _MIN_ETA_S else ""
         texts.insert(0, f"{eta:<9}")
     return texts
 

@@ -53,7 +53,8 @@ _MAIN = (
 """Names and patterns, the most important first; of the names that trainers have for a metric, its
 own. A run without any starts with its first curves."""
 
-_TOTAL = "reward.rewards/total/mean"
+_TOTALS = ("rewards/total/mean", "reward.rewards/total/mean")
+"""The total of `reward` events; the longer name, if the trainer reports the other one."""
 
 _MAX_MAIN = 24
 
@@ -69,7 +70,9 @@ def read_curves(run: Run) -> Curves:
     later = (one for one in _find_curve_types(pinned) if one not in _TOGETHER)
     for events in (_TOGETHER, *((event_type,) for event_type in later)):
         table = pinned.metrics(wide=True, max_points=MAX_POINTS, events=events).arrow
-        _add_curves(curves, table)
+        # A metric of `reward` has the name of its field, which the trainer may report as well.
+        taken = {name: f"reward.{name}" for name in curves} if events == ("reward",) else {}
+        _add_curves(curves, table.rename_columns([taken.get(n, n) for n in table.column_names]))
     return curves
 
 
@@ -104,10 +107,10 @@ def _add_curves(curves: Curves, table: pa.Table) -> None:
 def select_main(curves: Curves) -> list[str]:
     """Return the names of the curves that matter most, in that order.
 
-    The rewards of the training come first. The total and the functions are each those that the
-    trainer reports, and those of `reward` events if it reports none.
+    The rewards of the training come first: the total and the functions that the trainer reports,
+    or else those of `reward` events.
     """
-    names = _by_metric(curves)
+    names = _by_metric({name: modes for name, modes in curves.items() if name not in _TOTALS})
     chosen: list[str] = []
     for pattern in _REWARDS:
         found = [name for name in _matching(pattern, names) if "train" in curves[name]]
@@ -134,8 +137,9 @@ def _by_metric(curves: Curves) -> dict[str, str]:
 def _find_rewards(curves: Curves, pattern: str) -> list[str]:
     """Return the curves of `reward` events for a pattern of `_REWARDS`."""
     if pattern == "reward":
-        return [_TOTAL] if _TOTAL in curves else []
-    return [name for name in curves if name != _TOTAL and fnmatchcase(name, f"reward.{pattern}")]
+        return [name for name in _TOTALS if name in curves][:1]
+    matching = (name for name in curves if fnmatchcase(name, f"reward.{pattern}"))
+    return [name for name in matching if name not in _TOTALS]
 
 
 def read_axes(run: Run) -> dict[str, list[Any]]:

@@ -107,9 +107,7 @@ const TITLES = {
  * @param {{main: string[], curves: Record<string, any>}} answer
  */
 export function functionCurves({ main: names, curves }) {
-  const ofTrainer = names.filter((name) => /^rewards\/.+\/mean$/.test(name) && curves[name]?.train);
-  if (ofTrainer.length) return ofTrainer;
-  return names.filter((name) => /^reward\.rewards\/.+\/mean$/.test(name) && name !== "reward.rewards/total/mean");
+  return names.filter((name) => /^rewards\/.+\/mean$/.test(name) && name !== "rewards/total/mean" && curves[name]?.train);
 }
 
 /** @param {string} name */

@@ -99,8 +99,8 @@ function Spark({ run, version }) {
     const observer = new IntersectionObserver(([entry]) => {
       if (!entry.isIntersecting) return;
       observer.disconnect();
-      get("curves", { run, name: ["reward", "reward.rewards/total/mean"] }, aborter.signal).then(
-        ({ curves }) => setPath(draw(curves.reward?.train ?? curves["reward.rewards/total/mean"]?.train)),
+      get("curves", { run, name: ["reward", "rewards/total/mean"] }, aborter.signal).then(
+        ({ curves }) => setPath(draw(curves.reward?.train ?? curves["rewards/total/mean"]?.train)),
         () => {}, // the row of a damaged run says so
       );
     });
