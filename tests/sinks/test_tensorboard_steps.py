@@ -47,7 +47,7 @@ def test_several_events_of_a_step(tmp_path: Path) -> None:
     statistics = [f"rewards/f/{n}" for n in ("mean", "std", "min", "max", "frac_zero_std")]
     for mode, prefix, group in (("train", "", "train/"), ("eval", "eval/", "eval/")):
         of_mode = [row for row in rows if row["mode"] == mode]
-        tags = {f"reward.{name}": prefix + name for name in statistics}
+        tags = {name: prefix + name for name in statistics}
         tags["loss"] = f"{group}loss"
         for name, tag in tags.items():
             expected: Any = [(row["step"], pytest.approx(row[name])) for row in of_mode]

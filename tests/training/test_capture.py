@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import TrainerState
 
 import logflume
 from logflume.testing import capture_events
 from logflume.training import attach
+from logflume.training.callbacks import OptimizedLoggingCallback
 from logflume.training.policies import first_groups
 from tests.event_helpers import of_type
 from tests.query.training_run import start
@@ -283,6 +285,21 @@ def test_a_trainer_with_other_methods_says_what_is_missing(missing: str) -> None
     (message,) = [e["message"] for e in of_type(events, "message")]
     assert "without advantages" in message
     assert "Other" in message
+    assert ["a", "b"] * 2 == [e["model_output"] for e in of_type(events, "model_output")]
+
+
+def test_a_callback_of_an_ended_training_has_no_effect() -> None:
+    """Completions are all logged again once a training that logs a tenth of them has ended."""
+    callback, state = OptimizedLoggingCallback(10), TrainerState(max_steps=1)
+    trainer = StandIn()
+    trainer._calculate_rewards = None  # type: ignore[assignment]
+    with capture_events() as events:
+        callback.on_train_begin(None, state, None)
+        callback.on_train_end(None, state, None)
+        with attach(trainer):
+            for _ in range(2):
+                for function in trainer.reward_funcs:
+                    function(prompts=["p", "p"], completions=["a", "b"])
     assert ["a", "b"] * 2 == [e["model_output"] for e in of_type(events, "model_output")]
 
 

@@ -121,6 +121,7 @@ class EnhancedLoggingCallback(TrainerCallback):
         """Stop tracking the trainer's steps."""
         STEP_TRACKER.is_tracking = False
         STEP_TRACKER.in_step = False
+        STEP_TRACKER.outputs_every = 1
 
     def _validate(self, step: int, given: dict[str, Any]) -> None:
         tokenizer = given.get("processing_class")
