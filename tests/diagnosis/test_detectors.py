@@ -916,6 +916,49 @@ def test_a_reward_without_correctness_by_steps(every: int, is_found: bool) -> No
     assert ["reward_without_correctness"] * is_found == [f.signal for f in found]
 
 
+def _with_style(
+    reports: int, onset: int, correct: Callable[[int], float], noise: float
+) -> list[dict[str, Any]]:
+    """Return reports of correctness, and of a style whose reward rises by 0.8 in 30 reports."""
+    rng = np.random.default_rng(23)
+    events: list[dict[str, Any]] = []
+    for step in range(reports):
+        accuracy = correct(step) + noise * float(rng.standard_normal())
+        style = 0.8 * min(1.0, max(0.0, (step - onset) / 30)) + 0.02 * float(rng.random())
+        report = {"reward": accuracy + style, "rewards/accuracy/mean": accuracy}
+        events.append({"event": "training", "step": step, **report, "rewards/style/mean": style})
+    return events
+
+
+@pytest.mark.parametrize(("gain", "is_found"), [(0.0, True), (0.15, False)])
+def test_flat_correctness_of_few_prompts(gain: float, is_found: bool) -> None:
+    """With noise of a sixth of the gain a report, correctness is flat or follows."""
+
+    def correct(step: int) -> float:
+        return 0.3 + 0.002 * min(step, 100) + gain * min(1.0, max(0.0, (step - 120) / 100))
+
+    diagnosis = Diagnosis()
+    events = _with_style(300, 110, correct, noise=0.13)
+    found = [f.signal for event in events for f in diagnosis.observe(event)]
+    assert ["reward_without_correctness"] * is_found == found
+
+
+@pytest.mark.parametrize(("gain", "is_found"), [(0.0, True), (0.2, False)])
+def test_an_early_rise_is_judged_at_the_end(gain: float, is_found: bool) -> None:
+    """A format that is learned first is normal, unless correctness hasn't risen by the end."""
+
+    def correct(step: int) -> float:
+        return 0.4 + gain * step / 100
+
+    diagnosis = Diagnosis()
+    found = []
+    for event in _with_style(100, 10, correct, noise=0.03):
+        found += diagnosis.observe(event)
+    assert [] == found
+    found = diagnosis.observe({"event": "run_finished", "status": "finished"})
+    assert ["reward_without_correctness"] * is_found == [f.signal for f in found]
+
+
 @pytest.mark.parametrize(
     "name",
     ["val-core/{}/acc/mean@4", "val-core/{}/reward/mean@1", "eval/eval_{}_pass1", "eval/{}/avg@8"],

@@ -10,6 +10,7 @@ from typing import Any
 from logflume.diagnosis.collapse_signals import RewardCollapse
 from logflume.diagnosis.detector import Detector
 from logflume.diagnosis.evaluation_signals import EvaluationFalling, EvaluationGap
+from logflume.diagnosis.exploit_signals import RewardWithoutCorrectness, RewardWithTruncation
 from logflume.diagnosis.group_signals import (
     AntiCorrelatedFunctions,
     ConstantFunction,
@@ -37,12 +38,7 @@ from logflume.diagnosis.policy_signals import (
     KlRunaway,
     ReferenceIsPolicy,
 )
-from logflume.diagnosis.reward_signals import (
-    RewardPlateau,
-    RewardWithoutCorrectness,
-    RewardWithTruncation,
-    VarianceCollapse,
-)
+from logflume.diagnosis.reward_signals import RewardPlateau, VarianceCollapse
 from logflume.diagnosis.rollout_signals import (
     DuplicateAnswers,
     LanguageMixing,
