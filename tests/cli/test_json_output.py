@@ -78,7 +78,7 @@ def _has_type(value: Any, kind: str) -> bool:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two runs; one has an alert, hyperparameters and NaN, one is damaged."""
+    """A folder with two runs; one has an alert, a fault, and hyperparameters."""
     folder = tmp_path_factory.mktemp("here")
     write_run(folder / "logs", range(1, 6), range(4, 9), run="first")
     start(folder / "logs", "second")
@@ -86,6 +86,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log.info("run_started", hyperparameters={"seed": 1, "names": ["a"], "lr": 1e-3})
     log_steps(range(1, 4))
     log.warning("alert", signal="s", message="down", severity="warning", step=3)
+    log.info("training", loss="a text")  # a misfit
     logflume.shutdown()
     source = folder / "trainer_state.json"
     source.write_text(json.dumps({"log_history": [{"loss": 1.0, "step": 1}], "global_step": 1}))

@@ -22,6 +22,7 @@ from logflume.cli.printing import (
     print_json,
 )
 from logflume.events.trainer_names import main_hyperparameters
+from logflume.query.faults import read_faults
 from logflume.terminal.cells import cell_len, shorten
 from logflume.terminal.commands import command
 from logflume.terminal.escape import escape, escape_lines
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MetricOption", "default_metrics", "show"]
 
-_MAX_ALERTS = 10
+_MAX_ALERTS = _MAX_FAULTS = 10
 _MAX_METRICS = 30
 _MAX_SETTINGS, _SETTINGS_LINES = 30, 3
 _LABEL_WIDTH = 9
@@ -70,7 +71,7 @@ def show(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show a run: its status and hyperparameters, its metrics as sparklines, and its alerts.
+    """Show a run: its status, hyperparameters, metrics as sparklines, faults and alerts.
 
     Example: logflume show latest --metric 'rewards/*'
     """
@@ -129,6 +130,7 @@ def _read_as_json(run: Run, patterns: Sequence[str], mode: Mode | None) -> dict[
         "types": run.types(),
         "metrics": {name: of_name._asdict() for name, of_name in metrics.items()},
         "alerts": _read_alerts(run),
+        "faults": read_faults(run),
     }
 
 
@@ -161,6 +163,9 @@ class _View:
         counts = (f"{count:,} {escape(name)}" for name, count in sorted(run.types().items()))
         text.append(f"{'Events':{_LABEL_WIDTH}}", style="dim")
         text.append(_wrapped(", ".join(counts), self._width))
+        for line in _fault_lines(read_faults(run)):
+            fault = f"{'Fault':{_LABEL_WIDTH}}{_wrapped(line, self._width)}"
+            text.append(f"\n{fault}", style="yellow")
         lines = _alert_lines(_read_alerts(run))
         for line in lines:
             alert = f"{'Alert':{_LABEL_WIDTH}}{_wrapped(line, self._width)}"
@@ -273,6 +278,12 @@ def _read_alerts(run: Run) -> list[dict[str, Any]]:
 
     columns = ["step", "level", "signal", "message", *map(optional, ("severity", "over_since"))]
     return run.events("alert", columns=columns).to_pylist()
+
+
+def _fault_lines(faults: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the last faults, each message once."""
+    messages = dict.fromkeys(escape(fault["message"]) for fault in faults)
+    return list(messages)[-_MAX_FAULTS:]
 
 
 def _alert_lines(alerts: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from logflume.query.faults import read_faults
 from logflume.query.open_run import Run
 from logflume.query.overview import find_status, read_overview
 from logflume.ui.curves import Curves, read_curves, select_main
@@ -79,7 +80,7 @@ class Answers:
             "earlier_steps": summary.earlier_steps,
             "events": sorted(types),
             "attempts": _attempts(run) if info["attempt"] else [],
-            "faults": _faults(run) if "pipeline" in types else [],
+            "faults": [_message(fault) for fault in read_faults(run)],
             "messages": [_message(event) for event in messages[-_MAX_MESSAGES:]],
             "messages_omitted": max(0, len(messages) - _MAX_MESSAGES),
         }
@@ -159,16 +160,6 @@ def _attempts(run: Run) -> list[dict[str, Any]]:
         if event["step"] is not None and event["attempt"]:
             first.setdefault(event["attempt"], event["step"])
     return [{"attempt": attempt, "step": step} for attempt, step in first.items()]
-
-
-def _faults(run: Run) -> list[dict[str, Any]]:
-    """Return the faults and losses that the pipeline reported."""
-    rows = run.events("pipeline").to_pylist()
-    return [
-        _message(row)
-        for row in rows
-        if row.get("status") in ("failed", "limited") or row.get("dropped")
-    ]
 
 
 def _message(event: dict[str, Any]) -> dict[str, Any]:
