@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from itertools import combinations
-from operator import add, mul
+from operator import mul
 from typing import Any, TypeGuard
 
 from logflume.values.plain import are_floats
@@ -137,7 +136,8 @@ class _Column:
 def _variance_shares(columns: Mapping[str, _Column]) -> dict[str, float]:
     if len(columns) < 2:
         return {}
-    total = _Column(reduce(_sums, (column.values for column in columns.values())))
+    rows = zip(*[column.values for column in columns.values()], strict=True)
+    total = _Column(list(map(sum, rows)))
     if len(total.values) < _MIN_ROWS or not total.variance:
         return {}
     own = sum(column.variance for column in columns.values())
@@ -153,10 +153,6 @@ def _variance_shares(columns: Mapping[str, _Column]) -> dict[str, float]:
         VARIANCE_SHARE: shares[largest],
         **{f"{VARIANCE_SHARE}/{name}": share for name, share in shares.items()},
     }
-
-
-def _sums(first: Sequence[float], second: Sequence[float]) -> list[float]:
-    return list(map(add, first, second))
 
 
 def _correlations(columns: Mapping[str, _Column]) -> dict[str, float]:
