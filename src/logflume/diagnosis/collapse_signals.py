@@ -102,9 +102,11 @@ class RewardCollapse(Detector):
     def _steep(self, history: History) -> Evidence | None:
         """Compare the last block with the best of the reports before it, out of the last fifty."""
         rewards = history["reward"]
-        before = list(rewards.tail)[:-BLOCK_REPORTS]
         value, five = rewards.blocks[-1].level, self._BEST_REPORTS
-        if value > (1 - self._STEEP_SHARE) * rewards.highest or len(before) < five:
+        if value > (1 - self._STEEP_SHARE) * rewards.highest:
+            return None
+        before = list(rewards.tail)[:-BLOCK_REPORTS]
+        if len(before) < five:
             return None
         best = max(median(before[end - five : end]) for end in range(five, len(before) + 1, five))
         height = _height(best, min(before))

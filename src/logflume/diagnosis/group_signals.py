@@ -142,15 +142,13 @@ class GroupsWithoutSignal(Detector):
 
     def _certain_share(self, series: Series) -> float | None:
         """Return the mean share of the fewest reports that make it certain; None if none do."""
-        if not series.blocks:
-            return None
-        # The spread of few reports with few groups may be zero by chance.
-        usual = median([block.std for block in series.blocks])
         for reports in self._REPORTS:
-            share, error = series.mean_and_error(reports)
+            share = series.recent_mean(reports)
             if not share >= self.share:  # NaN: too few reports
                 continue
-            error = max(error, usual / math.sqrt(reports))
+            # The spread of few reports with few groups may be zero by chance.
+            usual = median([block.std for block in series.blocks])
+            error = max(series.recent_error(reports), usual / math.sqrt(reports))
             if share - self._ERRORS * error >= self.share - self._MARGIN:
                 return share
         return None

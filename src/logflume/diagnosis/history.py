@@ -126,7 +126,7 @@ class History:
 
     def __getitem__(self, metric: str) -> Series:
         """Return the series of a metric, which is empty if it was never reported."""
-        return self._series.get(metric) or _EMPTY
+        return self._series.get(metric, _EMPTY)
 
     def __contains__(self, metric: str) -> bool:
         return self[metric].count > 0
@@ -189,8 +189,6 @@ class History:
         plan = self._plan(event, find.__name__, find)
         if not plan.fields:
             return plan.metrics
-        if is_trainer:
-            self._note_trainer(metric for _, metric, _ in plan.fields)
         self._begin(event)
         if not plan.metrics <= _SHARES:
             self._count_report(event["event"])
@@ -206,8 +204,8 @@ class History:
         """Whether `training` events report a metric; for reward functions, whether they do any."""
         return _family(metric) in self._of_trainer
 
-    def _note_trainer(self, metrics: Iterable[str]) -> None:
-        reported = {_family(metric) for metric in metrics}
+    def _note_trainer(self, plan: _Plan) -> None:
+        reported = {_family(metric) for _, metric, _ in plan.fields}
         if not reported <= self._of_trainer:
             self._of_trainer |= reported
             self._plans.clear()
@@ -277,7 +275,10 @@ class History:
         if plan is None:
             if len(self._plans) >= _MAX_PLANS:
                 self._plans.clear()
-            plan = self._plans[key] = self._make_plan(event, find)
+            plan = self._make_plan(event, find)
+            if find is _report_metric:
+                self._note_trainer(plan)
+            self._plans[key] = plan
         return plan
 
     def _make_plan(self, names: Iterable[str], find: Any) -> _Plan:

@@ -162,7 +162,8 @@ class Truncation(Detector):
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last twenty reports with the lowest block."""
-        metric = next((metric for metric in self.reads if metric in history), self.reads[0])
+        reported, measured = self.reads
+        metric = reported if reported in history else measured
         series = history[metric]
         if series.last < self.share:
             return None

@@ -72,7 +72,7 @@ class KlRunaway(Detector):
         """Compare the median of the last ten reports with the middle of the training."""
         for metric in self.reads:
             series, level = history[metric], self._LEVELS[metric] * self.level
-            if series.last < level:
+            if not series.last >= level:  # NaN: not reported
                 continue
             # Trainers without rewards, such as KTO, report sums over completions under this name.
             has_rewards = "reward" in history
@@ -338,6 +338,8 @@ class ClipSaturation(Detector):
         """Compare the median of the last twenty reports with the share, and the lowest block."""
         series = history[self.reads[0]]
         half = self.share / 2
+        if series.last < half:
+            return None
         change = risen(series, level=self.share, rise=half, reports=20)
         if change is None and series.bottom is not None:
             lowest = series.bottom.level

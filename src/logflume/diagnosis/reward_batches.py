@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from operator import mul
-from typing import Any, TypeAlias
+from typing import Any, TypeGuard
 
 from logflume.values.plain import are_floats
 
@@ -23,8 +23,6 @@ _MIN_ROWS = 4
 _ACTIVE_SPREAD = 0.25
 _MAX_MAGNITUDE = 1e150
 _ROUNDING = 1e-9
-
-Columns: TypeAlias = dict[str, Sequence[float | None]]
 
 
 def measure_reward_batch(event: Mapping[str, Any], *, with_spread: bool = True) -> dict[str, float]:
@@ -46,68 +44,93 @@ def measure_reward_batch(event: Mapping[str, Any], *, with_spread: bool = True) 
         event: The event.
         with_spread: Whether to measure the spread, which a trainer may report itself.
     """
-    columns = _read(event)
-    filled = {name: _Column(_filled(values)) for name, values in columns.items()}
-    size = event.get("num_generations")
-    measures = _variance_shares(filled) | _correlations(columns, filled, size)
-    if with_spread and (spread := _spread_within_groups(event)) is not None:
+    size = _group_size(event)
+    columns = _read(event, size)
+    measures = _variance_shares(columns) | _correlations(columns)
+    if with_spread and (spread := _spread_within_groups(event, size)) is not None:
         measures["spread_within_groups"] = spread
     return measures
 
 
-def _read(event: Mapping[str, Any]) -> Columns:
-    weights = event.get("weights")
-    if not isinstance(weights, Mapping):
-        weights = {
-            name.removeprefix("weights/"): value
-            for name, value in event.items()
-            if name.startswith("weights/")
-        }
-    columns: Columns = {}
+def _group_size(event: Mapping[str, Any]) -> int:
+    """Return the number of completions in a group; 0 if it is unknown."""
+    size = event.get("num_generations")
+    return size if type(size) is int and size > 1 else 0
+
+
+def _read(event: Mapping[str, Any], size: int) -> dict[str, _Column]:
+    columns: dict[str, _Column] = {}
     for name, values in event.items():
-        if name.startswith(_PREFIX) and name != _TOTAL and type(values) is list:
+        if type(values) is list and name.startswith(_PREFIX) and name != _TOTAL:
             function = name.removeprefix(_PREFIX)
-            weight = weights.get(function, 1.0)
-            scale = float(weight) if _is_number(weight) else 1.0
-            columns[function] = _scaled(values[:_MAX_ROWS], scale)
+            columns[function] = _column(values[:_MAX_ROWS], _weight(event, function), size)
             if len(columns) == _MAX_FUNCTIONS:
                 break
-    same = len({len(values) for values in columns.values()}) == 1
+    same = len({len(column.values) for column in columns.values()}) == 1
     return columns if same else {}
 
 
-def _scaled(values: Sequence[Any], scale: float) -> Sequence[float | None]:
-    # One check of a sum instead of many: if it is within bounds, so is every value.
-    if are_floats(values) and sum(map(abs, values)) < _MAX_MAGNITUDE:
-        return values if scale == 1 else [scale * v for v in values]
-    return [scale * v if _is_number(v) else None for v in values]
+def _weight(event: Mapping[str, Any], function: str) -> float:
+    weights = event.get("weights")
+    if isinstance(weights, Mapping):
+        weight = weights.get(function)
+    else:
+        weight = event.get(f"weights/{function}")
+    return float(weight) if _is_number(weight) else 1.0
 
 
-def _filled(values: Sequence[float | None]) -> Sequence[float]:
-    """Return the values with 0 for the completions that a function doesn't apply to."""
-    return [value or 0.0 for value in values] if None in values else values  # type: ignore[return-value]
+def _column(values: Sequence[Any], weight: float, size: int) -> _Column:
+    if _are_numbers(values):
+        return _Column(values if weight == 1 else [weight * v for v in values], size)
+    known = [weight * v if _is_number(v) else None for v in values]
+    return _Column([v or 0.0 for v in known], size, known if None in known else None)
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    """Whether all values are floats of a usable size, in two checks; some others are as well."""
+    return are_floats(values) and sum(map(abs, values)) < _MAX_MAGNITUDE
 
 
 class _Column:
-    """Values with their deviations from the mean, of which all covariances are made.
+    """Values with what their covariances and correlations are made of.
 
     Attributes:
-        values: The values.
+        values: The values, 0 for a completion that the function doesn't apply to.
+        known: The same, with None instead of these zeros; None if there are none.
         deviations: Their differences from their mean.
         variance: Their population variance.
+        group_means: The means of the deviations of groups; none without groups of that size.
+        std_within: The standard deviation within groups, which is what varies less what varies
+            between their means; 0 for one that comes from rounding.
     """
 
-    __slots__ = ("deviations", "values", "variance")
+    __slots__ = ("deviations", "group_means", "known", "std_within", "values", "variance")
 
-    def __init__(self, values: Sequence[float]) -> None:
-        self.values = values
+    def __init__(
+        self,
+        values: Sequence[float],
+        size: int = 0,
+        known: Sequence[float | None] | None = None,
+    ) -> None:
         mean = sum(values) / len(values) if values else 0.0
-        self.deviations = [value - mean for value in values]
-        self.variance = self.covariance(self)
+        self.values, self.known = values, known
+        self.deviations = deviations = [value - mean for value in values]
+        self.variance = _mean_product(deviations, deviations)
+        self.group_means: list[float] = []
+        if size and not len(values) % size:
+            groups = zip(*[iter(deviations)] * size, strict=True)
+            self.group_means = [total / size for total in map(sum, groups)]
+        within = self.variance - _mean_product(self.group_means, self.group_means)
+        self.std_within = math.sqrt(within) if within > _ROUNDING * self.variance else 0.0
 
     def covariance(self, other: _Column) -> float:
         """Return the population covariance with a column of the same length."""
         return _mean_product(self.deviations, other.deviations)
+
+    def correlation(self, other: _Column) -> float:
+        """Return Pearson's correlation within groups with a column that varies as well."""
+        between = _mean_product(self.group_means, other.group_means)
+        return (self.covariance(other) - between) / (self.std_within * other.std_within)
 
 
 def _variance_shares(columns: Mapping[str, _Column]) -> dict[str, float]:
@@ -123,93 +146,67 @@ def _variance_shares(columns: Mapping[str, _Column]) -> dict[str, float]:
         name: min(column.covariance(total) / total.variance, column.variance / own)
         for name, column in columns.items()
     }
-    name = max(shares, key=lambda name: shares[name])
-    if not any(_is_active(column) for other, column in columns.items() if other != name):
+    largest = max(shares, key=shares.__getitem__)
+    if not any(_is_active(column) for name, column in columns.items() if name != largest):
         return {}
     return {
-        VARIANCE_SHARE: shares[name],
+        VARIANCE_SHARE: shares[largest],
         **{f"{VARIANCE_SHARE}/{name}": share for name, share in shares.items()},
     }
 
 
-def _correlations(columns: Columns, filled: Mapping[str, _Column], size: Any) -> dict[str, float]:
+def _correlations(columns: Mapping[str, _Column]) -> dict[str, float]:
     """Return the correlation of each two functions, over the completions that both apply to."""
-    partial = {name for name, values in columns.items() if None in values}
-    within = {name: _Within(column, size) for name, column in filled.items()}
     correlations: dict[str, float] = {}
     for first, second in combinations(sorted(columns), 2):
-        a, b = within[first], within[second]
-        if not partial.isdisjoint((first, second)):
-            a, b = map(_Within, _common(columns[first], columns[second]))
-        if len(a.column.values) >= _MIN_ROWS and a.std and b.std:
+        a, b = columns[first], columns[second]
+        if a.known or b.known:
+            a, b = _common(a, b)
+        if len(a.values) >= _MIN_ROWS and a.std_within and b.std_within:
             correlations[f"{CORRELATION}/{first}/{second}"] = a.correlation(b)
     if correlations:
         correlations[CORRELATION] = min(correlations.values())
     return correlations
 
 
-class _Within:
-    """How a column varies within groups: what varies, less what varies between their means.
-
-    Attributes:
-        column: The column.
-        means: The means of groups, as deviations; none without groups of that size.
-        std: The standard deviation within groups, 0 for one that comes from rounding.
-    """
-
-    __slots__ = ("column", "means", "std")
-
-    def __init__(self, column: _Column, size: Any = None) -> None:
-        own = column.deviations
-        self.column = column
-        self.means: list[float] = []
-        if type(size) is int and size > 1 and not len(own) % size:
-            groups = zip(*[iter(own)] * size, strict=True)
-            self.means = [total / size for total in map(sum, groups)]
-        variance = column.variance - _mean_product(self.means, self.means)
-        self.std = math.sqrt(variance) if variance > _ROUNDING * column.variance else 0.0
-
-    def correlation(self, other: _Within) -> float:
-        """Return Pearson's correlation with a column that varies as well."""
-        between = _mean_product(self.means, other.means)
-        return (self.column.covariance(other.column) - between) / (self.std * other.std)
-
-
 def _mean_product(first: Sequence[float], second: Sequence[float]) -> float:
     return sum(map(mul, first, second)) / len(first) if first else 0.0
 
 
-def _common(
-    first: Iterable[float | None], second: Iterable[float | None]
-) -> tuple[_Column, _Column]:
-    """Return the values of the rows in which neither of two functions is None."""
-    rows = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
+def _common(first: _Column, second: _Column) -> tuple[_Column, _Column]:
+    """Return the values of the rows that two functions apply to."""
+    pairs = zip(first.known or first.values, second.known or second.values, strict=True)
+    rows = [(a, b) for a, b in pairs if a is not None and b is not None]
     return _Column([a for a, _ in rows]), _Column([b for _, b in rows])
 
 
-def _spread_within_groups(event: Mapping[str, Any]) -> float | None:
+def _spread_within_groups(event: Mapping[str, Any], size: int) -> float | None:
     """Return the mean sample standard deviation of the total within groups, as TRL reports it.
 
     That over the batch where the event has no groups; None if there is none either.
     """
-    values, size = event.get(_TOTAL), event.get("num_generations")
-    if type(values) is list and type(size) is int and size > 1 and not len(values) % size:
+    values = event.get(_TOTAL)
+    if type(values) is list and size and not len(values) % size:
         groups = [values[i : i + size] for i in range(0, min(len(values), _MAX_ROWS), size)]
-        numbers = [[v for v in group if _is_number(v)] for group in groups]
-        if spreads := [_sample_std(group) for group in numbers if len(group) > 1]:
+        if not _are_numbers(values[: _MAX_ROWS + size]):
+            groups = [[v for v in group if _is_number(v)] for group in groups]
+        if spreads := [_sample_std(group) for group in groups if len(group) > 1]:
             return sum(spreads) / len(spreads)
     std = event.get(f"{_TOTAL}/std")
     return std if type(std) is float and _is_number(std) else None
 
 
 def _sample_std(values: Sequence[float]) -> float:
-    return math.sqrt(_Column(values).variance * len(values) / (len(values) - 1))
+    count = len(values)
+    mean = sum(values) / count
+    variance = sum([(value - mean) * (value - mean) for value in values]) / count
+    return math.sqrt(variance * count / (count - 1))
 
 
 def _is_active(column: _Column) -> bool:
     return math.sqrt(column.variance) > _ACTIVE_SPREAD * max(map(abs, column.values))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     kind = type(value)
     return (kind is float or kind is int) and -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE

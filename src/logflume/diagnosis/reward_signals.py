@@ -193,17 +193,18 @@ class VarianceCollapse(Detector):
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the mean of the last twenty reports with the highest block."""
-        found = (self._evaluate(history, metric) for metric in self.reads)
-        return next((evidence for evidence in found if evidence is not None), None)
+        for metric in self.reads:
+            if (found := self._evaluate(history, metric)) is not None:
+                return found
+        return None
 
     def _evaluate(self, history: History, metric: str) -> Evidence | None:
         spreads = history[metric]
         top = spreads.top
         if top is None or spreads.last >= self.share * top.level:
             return None
-        value, error = spreads.mean_and_error(20)
-        limit = self.share * top.level
-        if not value + 2 * error < limit:  # NaN: too few reports
+        value, limit = spreads.recent_mean(20), self.share * top.level
+        if not value + 2 * spreads.recent_error(20) < limit:  # NaN: too few reports
             return None
         wide = spreads.crossing(top.level / 2, is_rise=False)
         is_reward = metric == "reward_std"

@@ -24,7 +24,8 @@ def find_correctness(history: History, texts: str | Sequence[str]) -> str | None
     """
     parts = [text.lower() for text in ([texts] if isinstance(texts, str) else texts)]
     for function in history.functions:
-        if any(part in function.lower() for part in parts):
+        name = function.lower()
+        if any(part in name for part in parts):
             return f"rewards/{function}/mean"
     return "accuracy" if "accuracy" in history else None
 

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR, critical_value
@@ -125,24 +125,24 @@ class Series:
 
     def recent(self, reports: int) -> list[float]:
         """Return the last values, oldest first; fewer at the beginning."""
-        tail = self.tail
-        return list(islice(tail, max(0, len(tail) - reports), None))
+        return list(self.tail)[max(0, len(self.tail) - reports) :]
 
     def level(self, reports: int) -> float:
         """Return the median of the last values; NaN if there are fewer."""
         return median(self.recent(reports)) if self.count >= reports else math.nan
 
-    def mean_and_error(self, reports: int) -> tuple[float, float]:
-        """Return the mean of the last values and its standard error; NaN if there are fewer.
+    def recent_mean(self, reports: int) -> float:
+        """Return the mean of the last values; NaN if there are fewer.
 
         Useful for values that are often 0 or 1, whose median says little.
         """
-        if self.count < reports:
-            return math.nan, math.nan
-        values = self.recent(reports)
-        mean = sum(values) / reports
-        variance = sum([(value - mean) * (value - mean) for value in values]) / (reports - 1)
-        return mean, math.sqrt(variance / reports)
+        return sum(self.recent(reports)) / reports if self.count >= reports else math.nan
+
+    def recent_error(self, reports: int) -> float:
+        """Return the standard error of the mean of the last values; NaN if there are fewer."""
+        mean = self.recent_mean(reports)
+        squares = [(value - mean) * (value - mean) for value in self.recent(reports)]
+        return math.sqrt(sum(squares) / (reports - 1) / reports)
 
     def mean(self, blocks: int, before: int = 0) -> float:
         """Return the mean level of some blocks, the last of which is `before` blocks ago.
@@ -151,13 +151,13 @@ class Series:
         """
         end = len(self.blocks) - before
         chosen = self.blocks[end - blocks : end] if end >= blocks else []
-        return sum(block.level for block in chosen) / blocks if chosen else math.nan
+        return sum([block.level for block in chosen]) / blocks if chosen else math.nan
 
     def mean_at(self, report: int, blocks: int = 3) -> float:
         """Return the mean level of the last blocks that were complete at a report; NaN if none."""
         end = bisect_right(self.blocks, (report, math.inf))
         chosen = self.blocks[max(0, end - blocks) : end]
-        return sum(block.level for block in chosen) / len(chosen) if chosen else math.nan
+        return sum([block.level for block in chosen]) / len(chosen) if chosen else math.nan
 
     def crossing(self, level: float, *, is_rise: bool) -> int:
         """Return the last report at which the level was on the other side of a limit; 0 if none.

@@ -140,7 +140,7 @@ class Diagnosis:
     def _finish(self) -> list[Finding]:
         """Return what is known only because the run is finished."""
         self._history.finish()
-        return self._judge(detector for detector in self._detectors if detector.judges_end)
+        return self._judge([detector for detector in self._detectors if detector.judges_end])
 
     def _observe_report(self, event: Mapping[str, Any]) -> list[Finding]:
         history = self._history
@@ -167,22 +167,17 @@ class Diagnosis:
             if len(self._subscribers) >= _MAX_SUBSCRIPTIONS:
                 self._subscribers.clear()
             subscribers = self._subscribers[metrics] = self._subscribe(metrics)
-        return self._judge(self._due(subscribers))
-
-    def _due(self, subscribers: _Subscribers) -> Iterator[Detector]:
-        """Yield the detectors that have something new to judge."""
-        yield from subscribers.each
         completed = self._history.completed
-        if completed:
-            for detector, read in subscribers.by_block:
-                if not read.isdisjoint(completed):
-                    yield detector
+        by_block = subscribers.by_block if completed else []
+        due = [detector for detector, read in by_block if not read.isdisjoint(completed)]
+        return self._judge(subscribers.each + due)
 
-    def _judge(self, detectors: Iterator[Detector]) -> list[Finding]:
+    def _judge(self, detectors: Iterable[Detector]) -> list[Finding]:
         """Return what detectors find. One that fails is named once, and the others continue."""
         findings: list[Finding] = []
+        remaining = iter(detectors)
         # One guard around all of them: one for each would take as long as several of them.
-        while isinstance(failure := call_guarded(self._judge_each, detectors, findings), Failure):
+        while isinstance(failure := call_guarded(self._judge_each, remaining, findings), Failure):
             signal = self._judging
             if signal not in self._failed:
                 self._failed.add(signal)
@@ -194,9 +189,10 @@ class Diagnosis:
         return findings
 
     def _judge_each(self, detectors: Iterator[Detector], findings: list[Finding]) -> None:
+        history = self._history
         for detector in detectors:
             self._judging = detector.signal
-            if (evidence := detector.evaluate(self._history)) is not None:
+            if (evidence := detector.evaluate(history)) is not None:
                 self._raise(detector, evidence, findings)
 
     def _subscribe(self, metrics: Iterable[str]) -> _Subscribers:
