@@ -916,6 +916,38 @@ def test_a_reward_without_correctness_by_steps(every: int, is_found: bool) -> No
     assert ["reward_without_correctness"] * is_found == [f.signal for f in found]
 
 
+@pytest.mark.parametrize(
+    ("metric", "before", "after", "signal"),
+    [
+        ("kl", 0.1, 3.0, "kl_runaway"),
+        ("entropy", 1.0, 0.02, "entropy_collapse"),
+        ("clip_ratio/region_mean", 0.0, 0.6, "clip_saturation"),
+        ("completions/clipped_ratio", 0.0, 0.9, "truncation"),
+        ("completions/mean_length", 300.0, 900.0, "length_growth"),
+        ("grad_norm", 0.1, 60.0, "gradient_explosion"),
+        ("loss", 0.0, 8.0, "loss_divergence"),
+        ("staleness", 1.0, 15.0, "staleness"),
+        ("tools/failure_frequency", 0.0, 0.7, "tool_failures"),
+        ("reward", 0.5, 0.0, "reward_collapse"),
+        ("frac_reward_zero_std", 0.1, 1.0, "groups_too_easy"),
+    ],
+)
+@pytest.mark.parametrize("ramp", [1, 12])
+@pytest.mark.parametrize("onset", [60, 65])
+def test_a_change_without_noise(
+    metric: str, before: float, after: float, signal: str, ramp: int, onset: int
+) -> None:
+    """A change from one constant to another isn't taken for the noise of its metric."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(110):
+        share = min(1.0, max(0.0, (step - onset + 1) / ramp))
+        report = {"reward": 0.5 + step / 1000, "loss": 0.01}
+        report[metric] = before + share * (after - before)
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert signal in [f.signal for f in found]
+
+
 def _with_style(
     reports: int, onset: int, correct: Callable[[int], float], noise: float
 ) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR, critical_value
@@ -95,8 +95,10 @@ class Series:
         lowest, highest = ordered[0], ordered[-1]
         self.lowest, self.highest = min(self.lowest, lowest), max(self.highest, highest)
         self._constant = self._count_constant(values)
-        mean = sum(values) / BLOCK_REPORTS
-        std = math.sqrt(sum([(v - mean) * (v - mean) for v in values]) / (BLOCK_REPORTS - 1))
+        mean, std = lowest, 0.0
+        if lowest < highest:  # the sum of equal values may be rounded
+            mean = sum(values) / BLOCK_REPORTS
+            std = math.sqrt(sum([(v - mean) * (v - mean) for v in values]) / (BLOCK_REPORTS - 1))
         block = Block(report, ordered[(BLOCK_REPORTS - 1) // 2], mean, std)
         self.blocks.append(block)
         if self.top is None or block.level > self.top.level:
@@ -183,10 +185,8 @@ class Series:
         blocks = self.blocks[-_NOISE_BLOCKS:]
         if not blocks:
             return math.inf
-        spreads = [block.std for block in blocks]
-        # Of a metric that is usually constant, such as a share that is zero, the others count.
-        typical = median(spreads) or median([spread for spread in spreads if spread] or [0.0])
-        within = _MEDIAN_ERROR * typical
+        spread = median([block.std for block in blocks])
+        within = _MEDIAN_ERROR * (spread or _spread_if_any(blocks))
         if len(blocks) < 3:
             return within
         return max(within, _deviation([b.level - a.level for a, b in pairwise(blocks)]))
@@ -225,6 +225,25 @@ class Series:
         """
         freedom = _FREEDOM_PER_BLOCK * min(len(self.blocks), _NOISE_BLOCKS)
         return change > critical_value(freedom, conditions) * self.error(now, before)
+
+
+def _spread_if_any(blocks: Sequence[Block]) -> float:
+    """Return the median spread of the blocks that vary, if most are constant; 0 if all are.
+
+    A metric that is usually constant, such as a share that is zero, varies now and then. Blocks in
+    which it goes from one constant to another are left out, if it does so only once: that is a
+    change, not noise.
+    """
+    stretches = [list(some) for _, some in groupby(blocks, key=lambda block: block.std > 0)]
+    varying = [stretch for stretch in stretches if stretch[0].std > 0]
+    changes = [
+        between
+        for before, between, after in zip(stretches, stretches[1:], stretches[2:], strict=False)
+        if between[0].std > 0 and before[-1].level != after[0].level
+    ]
+    if len(changes) == 1:
+        varying.remove(changes[0])
+    return median([block.std for stretch in varying for block in stretch] or [0.0])
 
 
 def _deviation(changes: Sequence[float]) -> float:
