@@ -916,6 +916,43 @@ def test_a_reward_without_correctness_by_steps(every: int, is_found: bool) -> No
     assert ["reward_without_correctness"] * is_found == [f.signal for f in found]
 
 
+@pytest.mark.parametrize(("end", "is_over"), [("style", True), ("correct", True), ("none", False)])
+def test_how_long_a_reward_hack_lasts(end: str, is_over: bool) -> None:
+    """A hack is over when the reward loses its gain, or correctness follows, and not before."""
+    rng = np.random.default_rng(18)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(1200):
+        late = step > 600
+        correct = (0.1 + 0.7 * (late and end == "correct")) + 0.03 * float(rng.standard_normal())
+        style = min(1.5, step / 60) * (not (late and end == "style")) + 0.02 * float(rng.random())
+        report = {"rewards/correct/mean": correct, "rewards/style/mean": style}
+        found += diagnosis.observe(
+            {"event": "training", "step": step, "reward": correct + style, **report}
+        )
+    hacks = [f for f in found if f.signal == "reward_without_correctness"]
+    assert [False] + [True] * is_over == [f.over_since is not None for f in hacks]
+    assert all(f.over_since is None or f.over_since > 590 for f in hacks)
+
+
+def test_truncation_that_only_completions_have() -> None:
+    """A reward that rises with truncation is found where no trainer reports the truncation."""
+    rng = np.random.default_rng(19)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(160):
+        late = min(1.0, max(0.0, (step - 40) / 80))
+        for index in range(16):
+            text = f"{step} {index} the answer is {rng.random()}"
+            event = {"event": "model_output", "step": step, "group": index // 8, "index": index}
+            truncated = bool(rng.random() < 0.03 + 0.9 * late)
+            found += diagnosis.observe({**event, "model_output": text, "truncated": truncated})
+        mean = 1 + late + 0.05 * float(rng.standard_normal())
+        rewards = {"rewards/thorough/mean": mean, "rewards/total/mean": mean}
+        found += diagnosis.observe({"event": "reward", "step": step, **rewards})
+    assert "reward_with_truncation" in [f.signal for f in found]
+
+
 @pytest.mark.parametrize(
     ("metric", "before", "after", "signal"),
     [

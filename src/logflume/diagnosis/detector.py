@@ -87,6 +87,18 @@ class Detector:
         """Return the evidence for the problem while it persists, else None."""
         raise NotImplementedError
 
+    def persists(self, history: History, evidence: Evidence) -> bool:
+        """Whether a problem persists for which there is no new evidence.
+
+        By default, if the metric `returns`: whether its level is closer to the value in the
+        evidence than to the one before. Otherwise it is over, as if the evidence lacks these.
+        """
+        value, before = evidence.value, evidence.before
+        if not self.returns or value is None or before is None:
+            return False
+        level = self.current_value(history, evidence)
+        return abs(level - value) < abs(level - before)  # False for NaN
+
     def current_value(self, history: History, evidence: Evidence) -> float:
         """Return the current `value` of the evidence, the level of its metric; NaN if unknown."""
         metric = history.metric_of(evidence.metric)

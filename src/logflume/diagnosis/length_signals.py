@@ -171,7 +171,8 @@ class Truncation(Detector):
         name = history.name(metric)
         if change is not None:
             return Evidence(
-                f"{name} rose from {change.before:.0%} to {change.value:.0%} of the completions.",
+                f"The share of truncated completions rose from {change.before:.0%} to "
+                f"{change.value:.0%}.",
                 name,
                 change.value,
                 change.before,
@@ -180,7 +181,7 @@ class Truncation(Detector):
         if (change := high_from_start(history, metric, self._FROM_START_SHARE)) is None:
             return None
         return Evidence(
-            f"{name} is {change.value:.0%} of the completions since the start of the training.",
+            f"{change.value:.0%} of the completions are truncated, about as many as at the start.",
             name,
             change.value,
             None,

@@ -32,16 +32,9 @@ class OpenFinding:
         """Note that the problem persists."""
         self.last_report, self._last_step = history.reports, history.step
 
-    def is_present(self, history: History) -> bool:
-        """Whether the level is closer to the value in the finding than to the one before.
-
-        False if the evidence lacks these values.
-        """
-        value, before = self._finding.evidence.value, self._finding.evidence.before
-        if value is None or before is None:
-            return False
-        level = self._level(history)
-        return abs(level - value) < abs(level - before)  # False for NaN
+    def persists(self, history: History) -> bool:
+        """Whether the problem persists, although there may be no new evidence."""
+        return self._detector.persists(history, self._finding.evidence)
 
     def over(self, history: History) -> Finding:
         """Return the finding that says that the problem is over."""

@@ -235,7 +235,7 @@ class Diagnosis:
         is_check = history.reports % _CHECK_REPORTS == 0
         over = []
         for detector, known in list(self._open.items()):
-            if is_check and known.is_present(history):
+            if is_check and known.persists(history):
                 known.see(history)
             elif history.reports - known.last_report > self._quiet[detector]:
                 del self._open[detector]
