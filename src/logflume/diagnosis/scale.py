@@ -7,8 +7,17 @@ from collections.abc import Sequence
 
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import Series
+from logflume.events.metric_names import names_environment
 
-__all__ = ["CORRECTNESS", "find_correctness", "find_solved", "position", "reward_scale", "solved"]
+__all__ = [
+    "CORRECTNESS",
+    "find_correctness",
+    "find_environments",
+    "find_solved",
+    "position",
+    "reward_scale",
+    "solved",
+]
 
 CORRECTNESS = ("correct", "accura", "exact", "solve", "success", "gold", "truth", "answer", "math")
 """Texts that the names of reward functions for correctness contain."""
@@ -24,10 +33,22 @@ def find_correctness(history: History, texts: str | Sequence[str]) -> str | None
     """
     parts = [text.lower() for text in ([texts] if isinstance(texts, str) else texts)]
     for function in history.functions:
-        name = function.lower()
-        if any(part in name for part in parts):
-            return f"rewards/{function}/mean"
+        name, metric = function.lower(), f"rewards/{function}/mean"
+        if any(part in name for part in parts) and metric not in find_environments(history):
+            return metric
     return "accuracy" if "accuracy" in history else None
+
+
+def find_environments(history: History) -> list[str]:
+    """Return the rewards that are those of environments, not of functions; they have like names.
+
+    The total is a mean of the environments' rewards, so it is never higher than all of them. It is
+    a sum of the functions' rewards.
+    """
+    metrics = [f"rewards/{name}/mean" for name in history.functions]
+    found = [metric for metric in metrics if names_environment(history.name(metric))]
+    highest = max((history[metric].highest for metric in found), default=-math.inf)
+    return found if history["reward"].highest <= highest else []
 
 
 def find_solved(history: History) -> str:
