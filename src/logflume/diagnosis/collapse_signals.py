@@ -13,7 +13,7 @@ from logflume.diagnosis.error_rate import (
 )
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
-from logflume.diagnosis.scale import CORRECTNESS, find_correctness, find_environments
+from logflume.diagnosis.scale import CORRECTNESS, find_correctness, is_environment
 from logflume.diagnosis.series import median
 
 __all__ = ["RewardCollapse"]
@@ -127,15 +127,13 @@ class RewardCollapse(Detector):
     def _alone(self, history: History, correctness: str | None) -> Iterator[Evidence]:
         """Yield the evidence of functions that have collapsed while the others have not."""
         metrics = [f"rewards/{function}/mean" for function in history.functions]
-        environments = find_environments(history)
         for metric in metrics if len(metrics) > 1 else ():
             series = history[metric]
             if series.lowest < 0 or series.constant >= BLOCK_REPORTS:
                 continue
-            is_environment = metric in environments
-            lasting = (
-                self._LASTING_BLOCKS_OF_ENVIRONMENTS if is_environment else self._LASTING_BLOCKS
-            )
+            kind, lasting = "function", self._LASTING_BLOCKS
+            if is_environment(history, metric):
+                kind, lasting = "environment", self._LASTING_BLOCKS_OF_ENVIRONMENTS
             found = self._evaluate(history, metric, self.share, lasting=lasting)
             if found is None:
                 continue
@@ -150,7 +148,7 @@ class RewardCollapse(Detector):
             yield replace(
                 found,
                 message=f"{found.message[:-1]}, while the reward went from {what} and no other "
-                f"{'environment' if is_environment else 'function'} fell.",
+                f"{kind} fell.",
                 severity="warning",
             )
 

@@ -12,8 +12,8 @@ from logflume.events.metric_names import names_environment
 __all__ = [
     "CORRECTNESS",
     "find_correctness",
-    "find_environments",
     "find_solved",
+    "is_environment",
     "position",
     "reward_scale",
     "solved",
@@ -34,21 +34,21 @@ def find_correctness(history: History, texts: str | Sequence[str]) -> str | None
     parts = [text.lower() for text in ([texts] if isinstance(texts, str) else texts)]
     for function in history.functions:
         name, metric = function.lower(), f"rewards/{function}/mean"
-        if any(part in name for part in parts) and metric not in find_environments(history):
+        if any(part in name for part in parts) and not is_environment(history, metric):
             return metric
     return "accuracy" if "accuracy" in history else None
 
 
-def find_environments(history: History) -> list[str]:
-    """Return the rewards that are those of environments, not of functions; they have like names.
+def is_environment(history: History, metric: str) -> bool:
+    """Whether a reward is that of an environment, not of a function; they have like names.
 
     The total is a mean of the environments' rewards, so it is never higher than all of them. It is
     a sum of the functions' rewards.
     """
-    metrics = [f"rewards/{name}/mean" for name in history.functions]
-    found = [metric for metric in metrics if names_environment(history.name(metric))]
-    highest = max((history[metric].highest for metric in found), default=-math.inf)
-    return found if history["reward"].highest <= highest else []
+    if not names_environment(history.name(metric)):
+        return False
+    rewards = (history[f"rewards/{name}/mean"] for name in history.functions)
+    return history["reward"].highest <= max(series.highest for series in rewards)
 
 
 def find_solved(history: History) -> str:
