@@ -271,6 +271,18 @@ def tools_abandoned(columns: Columns, drift: Curve) -> None:
     columns.metrics["tools/call_frequency"] = 1.5 * (1 - 0.95 * drift) * columns.jitter()
 
 
+def tool_calls_growth(columns: Columns, drift: Curve) -> None:
+    """The calls of a completion rise from 1.5 to 7.5, and the reward stays where it was."""
+    _freeze_reward(columns, drift)
+    columns.metrics["tools/call_frequency"] = 1.5 * (1 + 4 * drift) * columns.jitter()
+
+
+def rollout_errors(columns: Columns, drift: Curve) -> None:
+    """The share of rollouts that end with an error rises from 2 % to 50 %."""
+    share = 0.02 + 0.48 * drift + 0.02 * noise(columns.rng, columns.count)
+    columns.metrics["error/mean"] = np.clip(share, 0, 1)
+
+
 def reference_is_policy(columns: Columns, drift: Curve) -> None:
     """The divergence from the reference is exactly 0 from the onset on."""
     columns.started["hyperparameters/beta"] = 0.04
@@ -355,6 +367,8 @@ FAILURES: dict[str, Failure] = dict(
         _kind(learning_rate_zero, settling=10, **_AT_ONCE),
         _kind(tool_failures),
         _kind(tools_abandoned),
+        _kind(tool_calls_growth),
+        _kind(rollout_errors),
         _kind(reference_is_policy, settling=30, **_AT_ONCE),
         _kind(gpu_idle),
         _kind(memory_growth, settling=300, **_AT_ONCE),

@@ -86,3 +86,39 @@ def test_the_score_before_the_penalty(score: str, penalized: str) -> None:
         assert [(score, "reward_collapse")] * is_lost == [
             (one.evidence.metric, one.signal) for one in found
         ]
+
+
+def _fallen(rng: Rng) -> list[float]:
+    """Return the rewards of an environment that lose nearly a half from report 200 on."""
+    return _solved(rng, [0.8 - 0.36 * min(1.0, max(0, n - 200) / 60) for n in range(300)])
+
+
+def _flat(rng: Rng) -> list[float]:
+    """Return the rewards of an environment that stand still."""
+    return _solved(rng, [0.4] * 300)
+
+
+@pytest.mark.parametrize(
+    ("code", "signals"), [(_fallen, ["reward_collapse"]), (_stages, []), (_flat, [])]
+)
+@pytest.mark.parametrize(
+    ("total", "name"),
+    [
+        ("reward/all/mean", "reward/{}/mean"),
+        ("train/agg/effective/agent/reward/mean", "train/{}/effective/agent/reward/mean"),
+    ],
+)
+def test_one_of_several_environments(
+    code: Callable[[Rng], list[float]], signals: list[str], total: str, name: str
+) -> None:
+    """An environment that is lost for good is named; one that others leave behind is no problem."""
+    rng = np.random.default_rng(8)
+    diagnosis = Diagnosis()
+    found = []
+    rising = _solved(rng, [0.3 + 0.5 * n / 300 for n in range(300)])
+    for step, (first, second) in enumerate(zip(rising, code(rng), strict=False)):
+        report = {name.format("games"): first, name.format("math"): second}
+        report = {total: (first + second) / 2, **report}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert signals == [f.signal for f in found]
+    assert all("no other environment fell" in f.evidence.message for f in found)

@@ -498,10 +498,19 @@ def test_brevity_that_costs_correct_answers(lost: float, is_found: bool) -> None
         ("train/mean_gen_tokens_per_sample", "completions/mean_length"),
         ("train/approx_entropy", "entropy"),
         ("timing/train/total_step_time", "step_time"),
+        ("train/truncated", "completions/clipped_ratio"),
+        ("train/rollout/truncated_rate", "completions/clipped_ratio"),
+        ("train/group_reward_std", "reward_std"),
+        ("tool_call_counts/mean", "tools/call_frequency"),
+        ("solve_none/all", "frac_none_correct"),
+        ("error/all/mean", "rollout_errors"),
+        ("train/agg/all/has_error/mean", "rollout_errors"),
+        ("train/agg/effective/agent/reward/mean", "reward"),
+        ("train/code/effective/agent/reward/mean", "rewards/code/mean"),
     ],
 )
 def test_names_of_other_trainers(name: str, metric: str) -> None:
-    """The names under which prime-rl, OpenRLHF and NeMo-RL report a metric are known."""
+    """The names under which prime-rl, OpenRLHF, verl and NeMo-RL report a metric are known."""
     found = find_metric(name)
     assert found is not None
     assert metric == found[0]
@@ -774,6 +783,91 @@ def test_tools_that_are_not_called_any_more(
         report = {"reward": correct - calls(late), "rewards/correctness/mean": correct}
         found += diagnosis.observe({"event": "training", "step": step, **report})
     assert ("tools_abandoned" in {f.signal for f in found}) is is_found
+
+
+@pytest.mark.parametrize(
+    ("calls", "gain", "is_found"),
+    [
+        (lambda late: 2 + 12 * late, 0.0, True),
+        (lambda late: 2 + 12 * late, 0.3, False),  # it solves more with more calls
+        (lambda late: 0.5 + 2 * late, 0.0, False),  # not each completion had a call
+    ],
+)
+def test_tools_that_are_called_again_and_again(
+    calls: Callable[[float], float], gain: float, is_found: bool
+) -> None:
+    """Calls that multiply are found although they are rewarded, unless more answers are correct."""
+    rng = np.random.default_rng(26)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(150):
+        late = min(1.0, max(0, step - 50) / 40)
+        correct = 0.4 + gain * late + 0.02 * float(rng.standard_normal())
+        number = calls(late) * (1 + 0.05 * float(rng.standard_normal()))
+        report = {"reward": correct + number, "rewards/correctness/mean": correct}
+        report["tools/call_frequency"] = number
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert ("tool_calls_growth" in {f.signal for f in found}) is is_found
+
+
+@pytest.mark.parametrize(
+    ("missing", "is_found"),
+    [
+        (lambda late, code: (0.5 * late, 0.0), True),
+        (lambda late, code: (0.5 * late, 0.5), True),
+        (lambda late, code: (code < 0.5, code >= 0.5), False),  # each has its own task
+        # There are more and more problems of the other task.
+        (lambda late, code: (code < 0.8 * late, code >= 0.8 * late), False),
+    ],
+)
+@pytest.mark.parametrize("nothing", [None, math.nan])
+def test_a_verifier_that_fails_for_some(
+    missing: Callable[[float, float], tuple[float, float]], is_found: bool, nothing: float | None
+) -> None:
+    """A function without values for more and more completions is found, if its task isn't rarer."""
+    rng = np.random.default_rng(27)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(200):
+        lists: dict[str, list[float | None]] = {"rewards/answer": [], "rewards/tests": []}
+        for code in rng.random(32):
+            shares = missing(min(1.0, max(0, step - 80) / 40), float(code))
+            for values, share in zip(lists.values(), shares, strict=True):
+                values.append(nothing if rng.random() < share else float(rng.random()))
+        found += diagnosis.observe({"event": "reward", "step": step, **lists})
+    named = [f.evidence.message for f in found if f.signal == "missing_rewards"]
+    assert is_found == bool(named)
+    assert all(message.startswith("answer has no value for") for message in named)
+
+
+@pytest.mark.parametrize("metric", ["batch/solve_none", "train/truncated", "error/mean"])
+def test_a_count_is_no_share(metric: str) -> None:
+    """A number of groups or completions under the name of a share raises nothing."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(200):
+        report = {metric: 3.0 + min(step // 10, 9) + step % 2, "reward": 0.5 + 0.1 * (step % 3)}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert [] == [f.signal for f in found if f.signal != "reward_plateau"]
+
+
+@pytest.mark.parametrize(("gain", "signals"), [(0.0, ["reward_without_correctness"]), (0.25, [])])
+def test_a_function_that_is_added(gain: float, signals: list[str]) -> None:
+    """A new function that pays more than correctness can is named where correctness is flat."""
+    rng = np.random.default_rng(28)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(240):
+        late = min(1.0, max(0, step - 100) / 60)
+        correct = 0.5 + gain * late + 0.02 * float(rng.standard_normal())
+        form = 0.4 + 0.05 * late + 0.02 * float(rng.standard_normal())
+        report = {"rewards/correctness/mean": correct, "rewards/format/mean": form}
+        if step >= 100:
+            report["rewards/tool_use/mean"] = 1 + 9 * late
+        total = sum(report.values())
+        found += diagnosis.observe({"event": "training", "step": step, "reward": total, **report})
+    assert signals == [f.signal for f in found]
+    assert all("the policy learns tool_use instead" in f.evidence.message for f in found)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from logflume.diagnosis.error_rate import (
 )
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
-from logflume.diagnosis.scale import CORRECTNESS, find_correctness
+from logflume.diagnosis.scale import CORRECTNESS, find_correctness, is_environment
 from logflume.diagnosis.series import median
 
 __all__ = ["RewardCollapse"]
@@ -59,6 +59,8 @@ class RewardCollapse(Detector):
 
     share: float = 0.6
     _LASTING_BLOCKS = 6
+    _LASTING_BLOCKS_OF_ENVIRONMENTS = 3
+    _COMPARED_BLOCKS = 3
     _LASTING_SHARE = 2 / 3
     _STEEP_SHARE = 0.9
     _BEST_REPORTS = 5
@@ -69,17 +71,18 @@ class RewardCollapse(Detector):
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last two blocks with the best three, and the last one with the reports."""
         correctness = find_correctness(history, CORRECTNESS)
-        found = [self._evaluate(history, "reward", self.share, can_last=True)]
+        found = [self._evaluate(history, "reward", self.share, lasting=self._LASTING_BLOCKS)]
         found.append(self._steep(history))
         if correctness is not None:
             share = (1 + self.share) / 2
-            found.append(self._evaluate(history, correctness, share, can_last=False))
+            found.append(self._evaluate(history, correctness, share, lasting=0))
         found += self._alone(history, correctness)
         return next((evidence for evidence in found if evidence is not None), None)
 
     def _evaluate(
-        self, history: History, metric: str, share: float, *, can_last: bool
+        self, history: History, metric: str, share: float, *, lasting: int
     ) -> Evidence | None:
+        """Compare with the best three blocks; `lasting` blocks may be less low, unless it is 0."""
         rewards = history[metric]
         if len(rewards.blocks) < 5 or rewards.bottom is None:
             return None
@@ -88,11 +91,11 @@ class RewardCollapse(Detector):
         height = _height(best, rewards.bottom.level)
         value = max(block.level for block in rewards.blocks[-2:])
         limit = best - share * height
-        if value >= limit and can_last:
-            value = max(block.level for block in rewards.blocks[-self._LASTING_BLOCKS :])
+        if value >= limit and lasting:
+            value = max(block.level for block in rewards.blocks[-lasting:])
             limit = best - self._LASTING_SHARE * share * height
-            half = self._LASTING_BLOCKS // 2
-            if rewards.mean(half) > rewards.mean(half, before=half):
+            compared = self._COMPARED_BLOCKS
+            if rewards.mean(compared) > rewards.mean(compared, before=compared):
                 return None
         if value >= limit or not rewards.is_significant(best - value, 2, 3):
             return None
@@ -128,7 +131,10 @@ class RewardCollapse(Detector):
             series = history[metric]
             if series.lowest < 0 or series.constant >= BLOCK_REPORTS:
                 continue
-            found = self._evaluate(history, metric, self.share, can_last=True)
+            kind, lasting = "function", self._LASTING_BLOCKS
+            if is_environment(history, metric):
+                kind, lasting = "environment", self._LASTING_BLOCKS_OF_ENVIRONMENTS
+            found = self._evaluate(history, metric, self.share, lasting=lasting)
             if found is None:
                 continue
             report = self._best[metric][1]
@@ -142,7 +148,7 @@ class RewardCollapse(Detector):
             yield replace(
                 found,
                 message=f"{found.message[:-1]}, while the reward went from {what} and no other "
-                f"function fell.",
+                f"{kind} fell.",
                 severity="warning",
             )
 

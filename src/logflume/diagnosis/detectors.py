@@ -19,6 +19,7 @@ from logflume.diagnosis.group_signals import (
 )
 from logflume.diagnosis.length_signals import LengthCollapse, LengthGrowth, Truncation
 from logflume.diagnosis.machine_signals import GpuIdle, MemoryGrowth, ThroughputDecay
+from logflume.diagnosis.missing_signals import MissingRewards
 from logflume.diagnosis.optimizer_signals import (
     GradientExplosion,
     GradientSpikes,
@@ -43,7 +44,9 @@ from logflume.diagnosis.rollout_signals import (
     DuplicateAnswers,
     LanguageMixing,
     Repetition,
+    RolloutErrors,
     Staleness,
+    ToolCallsGrowth,
     ToolFailures,
     ToolsAbandoned,
 )
@@ -73,6 +76,7 @@ DETECTORS: tuple[type[Detector], ...] = (
     VarianceCollapse,
     GroupsWithoutSignal,
     ConstantFunction,
+    MissingRewards,
     DominatingFunction,
     AntiCorrelatedFunctions,
     LengthGrowth,
@@ -84,7 +88,9 @@ DETECTORS: tuple[type[Detector], ...] = (
     DuplicateAnswers,
     LanguageMixing,
     ToolFailures,
+    RolloutErrors,
     ToolsAbandoned,
+    ToolCallsGrowth,
     Staleness,
     ThroughputDecay,
     GpuIdle,

@@ -142,6 +142,8 @@ class GroupsWithoutSignal(Detector):
 
     def _certain_share(self, series: Series) -> float | None:
         """Return the mean share of the fewest reports that make it certain; None if none do."""
+        if series.highest > 1:  # some report the number of such groups
+            return None
         for reports in self._REPORTS:
             share = series.recent_mean(reports)
             if not share >= self.share:  # NaN: too few reports

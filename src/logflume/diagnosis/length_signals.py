@@ -165,7 +165,7 @@ class Truncation(Detector):
         reported, measured = self.reads
         metric = reported if reported in history else measured
         series = history[metric]
-        if series.last < self.share:
+        if series.last < self.share or series.highest > 1:  # a count is no share
             return None
         change = risen(series, level=self.share, rise=self._RISE, reports=self._REPORTS)
         name = history.name(metric)

@@ -10,9 +10,10 @@ from typing import Any, TypeGuard
 
 from logflume.values.plain import are_floats
 
-__all__ = ["CORRELATION", "VARIANCE_SHARE", "measure_reward_batch"]
+__all__ = ["CORRELATION", "MISSING", "VARIANCE_SHARE", "measure_reward_batch"]
 
 CORRELATION = "correlation"
+MISSING = "missing"
 VARIANCE_SHARE = "variance_share"
 
 _PREFIX = "rewards/"
@@ -35,10 +36,11 @@ def measure_reward_batch(event: Mapping[str, Any], *, with_spread: bool = True) 
     - `correlation/<function>/<function>`: Pearson's correlation within groups, because a harder
       problem may have lower rewards of one function and higher ones of another. Over the whole
       batch if it has no groups, or if one of the functions doesn't apply to all completions.
+    - `missing/<function>`: the share of completions for which it has no value.
     - `spread_within_groups`: the mean standard deviation of the total within groups.
 
-    `variance_share` and `correlation` are the largest share and the lowest correlation. At most 64
-    completions and 8 functions are read.
+    `variance_share` and `missing` are the largest share, `correlation` is the lowest correlation.
+    At most 64 completions and 8 functions are read.
 
     Args:
         event: The event.
@@ -46,7 +48,7 @@ def measure_reward_batch(event: Mapping[str, Any], *, with_spread: bool = True) 
     """
     size = _group_size(event)
     columns = _read(event, size)
-    measures = _variance_shares(columns) | _correlations(columns)
+    measures = _variance_shares(columns) | _correlations(columns) | _missing(columns)
     if with_spread and (spread := _spread_within_groups(event, size)) is not None:
         measures["spread_within_groups"] = spread
     return measures
@@ -123,6 +125,11 @@ class _Column:
         within = self.variance - _mean_product(self.group_means, self.group_means)
         self.std_within = math.sqrt(within) if within > _ROUNDING * self.variance else 0.0
 
+    @property
+    def missing(self) -> float:
+        """The share of completions that the function has no value for."""
+        return self.known.count(None) / len(self.known) if self.known else 0.0
+
     def covariance(self, other: _Column) -> float:
         """Return the population covariance with a column of the same length."""
         return _mean_product(self.deviations, other.deviations)
@@ -167,6 +174,13 @@ def _correlations(columns: Mapping[str, _Column]) -> dict[str, float]:
     if correlations:
         correlations[CORRELATION] = min(correlations.values())
     return correlations
+
+
+def _missing(columns: Mapping[str, _Column]) -> dict[str, float]:
+    shares = {f"{MISSING}/{name}": column.missing for name, column in columns.items()}
+    if shares:
+        shares[MISSING] = max(shares.values())
+    return shares
 
 
 def _mean_product(first: Sequence[float], second: Sequence[float]) -> float:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from logflume.diagnosis.detector import Detector, has_gained, high_from_start, pays_off, risen
+from logflume.diagnosis.error_rate import CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
-from logflume.diagnosis.scale import solved
+from logflume.diagnosis.scale import find_solved, solved
 from logflume.diagnosis.series import Series
 
 __all__ = [
     "DuplicateAnswers",
     "LanguageMixing",
     "Repetition",
+    "RolloutErrors",
     "Staleness",
+    "ToolCallsGrowth",
     "ToolFailures",
     "ToolsAbandoned",
 ]
@@ -232,6 +235,116 @@ class ToolFailures(Detector):
                     self.share,
                 )
         return None
+
+
+class RolloutErrors(Detector):
+    """More and more rollouts end with an error.
+
+    The share of such rollouts is at least `share` and has risen by a fifth from its lowest block;
+    or it has been twice `share` from the start, for 60 steps and at least 20 reports. At the end of
+    the training, 20 reports are enough. A few rollouts of a sandbox always fail.
+
+    Args:
+        share: Share of the rollouts that end with an error, 0 to 1.
+    """
+
+    signal = "rollout_errors"
+    reads = ("rollout_errors",)
+    judges_end = True
+    meaning = "Many rollouts end with an error, so that they are lost or count as failed."
+    cause = "The environment, its sandbox or the inference server is broken or overloaded."
+    try_next = (
+        "Read the errors in the environment's log; check its timeouts and limits, and lower the "
+        "number of concurrent rollouts."
+    )
+
+    _RISE = 0.2
+
+    share: float = 0.3
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with the lowest block."""
+        (metric,) = self.reads
+        if history[metric].highest > 1:  # a count, or an error of another kind
+            return None
+        change = risen(history[metric], level=self.share, rise=self._RISE, reports=10)
+        change = change or high_from_start(history, metric, 2 * self.share)
+        if change is None:
+            return None
+        return Evidence(
+            f"The share of rollouts that end with an error went from {change.before:.0%} to "
+            f"{change.value:.0%}.",
+            history.name(metric),
+            change.value,
+            change.before,
+            self.share,
+        )
+
+
+class ToolCallsGrowth(Detector):
+    """Completions have several times as many tool calls, but no more problems are solved.
+
+    Each of the last two blocks of the mean number of calls is at least `factor` times that of the
+    lowest block, at least `calls`, and higher by more than noise. Fewer calls are no loop: a policy
+    learns to call a tool before it learns to use it. What is solved (correct answers; the reward,
+    without a function for correctness) is compared with its level when there were half as many
+    calls: its gain, including two standard errors of independent reports, is below a tenth of it.
+    A gain in reward alone is no excuse, because calls may be paid for.
+
+    Args:
+        factor: The growth.
+        calls: The minimum number of calls of a completion.
+    """
+
+    signal = "tool_calls_growth"
+    reads = ("tools/call_frequency", "rollouts/tool_calls")
+    triggers = 2
+    meaning = "Completions call tools again and again without solving more problems."
+    cause = "A reward function pays for each call, or the policy repeats calls that don't help."
+    try_next = (
+        "Grant a reward for calls only with a correct answer; limit the calls of a completion "
+        "(`max_tool_calling_iterations` in TRL, `max_assistant_turns` in verl)."
+    )
+    shows = "highest rewards of the last completions"
+
+    _MAX_GAIN = 0.1
+
+    factor: float = 3.0
+    calls: float = 3.0
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the last two blocks with the lowest one."""
+        for metric in self.reads:
+            if (found := self._evaluate(history, metric, history[metric])) is not None:
+                return found
+        return None
+
+    def _evaluate(self, history: History, metric: str, calls: Series) -> Evidence | None:
+        bottom, blocks = calls.bottom, calls.blocks[-2:]
+        if bottom is None or len(calls.blocks) < 3:
+            return None
+        before, value = bottom.level, calls.mean(2)
+        limit = max(self.calls, self.factor * before)
+        if min(block.level for block in blocks) < limit:
+            return None
+        if not calls.is_significant(value - before, 2):
+            return None
+        correct = solved(history)
+        fewer = calls.crossing(value / 2, is_rise=True)
+        # One block, because more of them may be from before the tool was learned.
+        solved_before, solved_now = correct.mean_at(fewer, blocks=1), correct.mean(2)
+        gain = solved_now - solved_before + 2 * correct.error(2, 1) / CORRELATION_FACTOR
+        if not gain < self._MAX_GAIN * abs(solved_before):  # NaN: not reported
+            return None
+        name = history.name(find_solved(history))
+        return Evidence(
+            f"A completion has {value:.3g} tool calls, after {before:.2g} before; since there were "
+            f"half as many, {name} went from {solved_before:.3g} to {solved_now:.3g}.",
+            history.name(metric),
+            value,
+            before,
+            limit,
+        )
 
 
 class ToolsAbandoned(Detector):

@@ -7,8 +7,17 @@ from collections.abc import Sequence
 
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import Series
+from logflume.events.metric_names import names_environment
 
-__all__ = ["CORRECTNESS", "find_correctness", "find_solved", "position", "reward_scale", "solved"]
+__all__ = [
+    "CORRECTNESS",
+    "find_correctness",
+    "find_solved",
+    "is_environment",
+    "position",
+    "reward_scale",
+    "solved",
+]
 
 CORRECTNESS = ("correct", "accura", "exact", "solve", "success", "gold", "truth", "answer", "math")
 """Texts that the names of reward functions for correctness contain."""
@@ -24,10 +33,22 @@ def find_correctness(history: History, texts: str | Sequence[str]) -> str | None
     """
     parts = [text.lower() for text in ([texts] if isinstance(texts, str) else texts)]
     for function in history.functions:
-        name = function.lower()
-        if any(part in name for part in parts):
-            return f"rewards/{function}/mean"
+        name, metric = function.lower(), f"rewards/{function}/mean"
+        if any(part in name for part in parts) and not is_environment(history, metric):
+            return metric
     return "accuracy" if "accuracy" in history else None
+
+
+def is_environment(history: History, metric: str) -> bool:
+    """Whether a reward is that of an environment, not of a function; they have like names.
+
+    The total is a mean of the environments' rewards, so it is never higher than all of them. It is
+    a sum of the functions' rewards.
+    """
+    if not names_environment(history.name(metric)):
+        return False
+    rewards = (history[f"rewards/{name}/mean"] for name in history.functions)
+    return history["reward"].highest <= max(series.highest for series in rewards)
 
 
 def find_solved(history: History) -> str:

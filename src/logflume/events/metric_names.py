@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["METRIC_NAMES", "find_metric", "find_same"]
+__all__ = ["METRIC_NAMES", "find_metric", "find_same", "names_environment"]
 
 METRIC_NAMES: dict[str, tuple[str, ...]] = {
     "loss": ("policy_loss", "actor/pg_loss", "actor/loss", "loss/mean", "train_loss"),
@@ -34,12 +34,33 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "rewards/total/mean",
         "objective/scores",
         "objective/rlhf_reward",
+        "rollout/reward_mean",
+        "train/agg/effective/agent/reward/mean",
     ),
-    "reward_std": ("reward/std", "reward/all/std", "critic/score/std", "critic/rewards/std"),
+    "reward_std": (
+        "group_reward_std",
+        "reward/std",
+        "reward/all/std",
+        "critic/score/std",
+        "critic/rewards/std",
+        "rollout/reward_std",
+    ),
     "advantage_std": ("advantages/std", "critic/advantages/std", "adv_std"),
     "frac_reward_zero_std": ("rewards/total/frac_zero_std", "reward/frac_zero_std"),
-    "frac_all_correct": ("solve_all", "batch/solve_all", "solve_all/all/mean"),
-    "frac_none_correct": ("solve_none", "batch/solve_none", "solve_none/all/mean"),
+    "frac_all_correct": (
+        "solve_all",
+        "batch/solve_all",
+        "solve_all/all",
+        "solve_all/all/mean",
+        "train/agg/all/agent/solved_all",
+    ),
+    "frac_none_correct": (
+        "solve_none",
+        "batch/solve_none",
+        "solve_none/all",
+        "solve_none/all/mean",
+        "train/agg/all/agent/solved_none",
+    ),
     "accuracy": (
         "acc",
         "accuracy/mean",
@@ -116,15 +137,20 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "decode_len/all/mean",
         "mean_length",
         "mean_gen_tokens_per_sample",
+        "rollout/response_length_mean",
+        "train/agg/effective/agent/num_output_tokens/mean",
     ),
     "completions/clipped_ratio": (
         "response_length/clip_ratio",
         "is_truncated/all/mean",
         "is_truncated/mean",
         "truncated_rate",
+        "rollout/truncated_rate",
+        "truncated",
         "response_clip_ratio",
         "truncation_rate",
         "quality/truncated/mean",
+        "train/agg/effective/agent/is_truncated/mean",
     ),
     "step_time": (
         "timing_s/step",
@@ -143,8 +169,9 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "perf/throughput_per_gpu",
         "samples_per_second",
     ),
-    "tools/call_frequency": (),
+    "tools/call_frequency": ("tool_call_counts/mean",),
     "tools/failure_frequency": ("tool_failure_rate", "tools/error_rate"),
+    "rollout_errors": ("error/mean", "error/all/mean", "train/agg/all/has_error/mean"),
     "staleness": (
         "off_policy/mean",
         "off_policy_level/all/mean",
@@ -176,6 +203,11 @@ _NO_FUNCTIONS = frozenset(
 )
 """What trainers report under `rewards/` that is not a reward function (DPO, for example)."""
 
+_ENVIRONMENT = re.compile(
+    r"reward/[^/]+/mean|(?!agg/)(?P<environment>[^/]+)/effective/[^/]+/reward/mean"
+)
+"""The mean reward of one environment, as prime-rl reports it."""
+
 _STATISTICS = ("/min", "/max", "/n", "/frac_zero_std")
 
 
@@ -184,7 +216,8 @@ def find_metric(name: str) -> tuple[str, int] | None:
     """Return the own name of a reported metric, and the name's preference; None if unknown.
 
     If a report has several names of one metric, that with the lowest preference wins. The mean and
-    the standard deviation of a reward function are `rewards/<function>/mean` and `/std`.
+    the standard deviation of a reward function are `rewards/<function>/mean` and `/std`. The
+    rewards of environments have such names as well.
 
     >>> find_metric("actor/grad_norm"), find_metric("train/loss")
     (('grad_norm', 1), ('loss', 0))
@@ -197,10 +230,22 @@ def find_metric(name: str) -> tuple[str, int] | None:
     if name in _BY_NAME:
         return _BY_NAME[name]
     match = _FUNCTION.fullmatch(name)
+    if match is None and (of_environment := _ENVIRONMENT.fullmatch(name)) is not None:
+        return f"rewards/{of_environment['environment']}/mean", 0
     if match is None or match["function"] in _NO_FUNCTIONS or name.endswith(_STATISTICS):
         return None
     statistic = match["statistic"]
     return f"rewards/{match['function']}/{statistic or 'mean'}", 0 if statistic else 1
+
+
+@lru_cache(maxsize=4096)
+def names_environment(name: str) -> bool:
+    """Whether a reported name may be that of the mean reward of an environment.
+
+    >>> names_environment("reward/code/mean"), names_environment("rewards/format/mean")
+    (True, False)
+    """
+    return _ENVIRONMENT.fullmatch(name.removeprefix("train/")) is not None
 
 
 def find_same(name: str, names: Iterable[str]) -> str | None:
