@@ -507,6 +507,43 @@ def test_names_of_other_trainers(name: str, metric: str) -> None:
     assert metric == found[0]
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("is_skipped", "found_at"),
+    [
+        (lambda step: step <= 10 or step % 90 == 0, None),  # how a scaler of the loss skips steps
+        (lambda step: step in (1, 3, 4, 200, 201), None),
+        (lambda step: step >= 100, 104),
+        (lambda step: step % 5 == 0, 45),  # from the start on
+        (lambda step: True, 15),
+    ],
+)
+def test_steps_that_a_scaler_skips(
+    value: float, is_skipped: Callable[[int], bool], found_at: int | None
+) -> None:
+    """Gradients that overflow now and then, or at the start, are normal; five in 50 aren't."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(1, 301):
+        report = {"loss": 0.1 * (step % 2), "grad_norm": value if is_skipped(step) else 0.5}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    expected = [] if found_at is None else [("nonfinite_gradient", found_at)]
+    assert expected == [(f.signal, f.step) for f in found if f.over_since is None]
+
+
+def test_a_metric_that_is_seldom_infinite() -> None:
+    """One infinite divergence in 60 reports is no evidence; one in ten is."""
+    found = dict[int, set[str]]()
+    for every in (60, 10):
+        diagnosis = Diagnosis()
+        events = (
+            {"event": "training", "step": n, "kl": 0.02 if n % every else math.inf}
+            for n in range(1, 301)
+        )
+        found[every] = {f.signal for event in events for f in diagnosis.observe(event)}
+    assert {60: set(), 10: {"nonfinite_metric"}} == found
+
+
 def test_a_model_that_overfits_without_rewards() -> None:
     """The loss of evaluations rises while that of a supervised training falls."""
     diagnosis = Diagnosis()

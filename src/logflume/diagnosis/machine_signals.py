@@ -1,4 +1,4 @@
-"""Problems of the machine: steps that take longer, a GPU that idles, memory that grows."""
+"""Problems of the machine: steps that take longer, all or some; idle GPUs; memory that grows."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from logflume.diagnosis.detector import Change, Detector, state
-from logflume.diagnosis.error_rate import BLOCK_REPORTS
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, poisson_tail
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import SECONDS_PER_TOKEN, History
 from logflume.diagnosis.series import Series, median
 
-__all__ = ["GpuIdle", "MemoryGrowth", "ThroughputDecay"]
+__all__ = ["GpuIdle", "MemoryGrowth", "SlowSteps", "ThroughputDecay"]
 
 
 class ThroughputDecay(Detector):
@@ -24,6 +25,10 @@ class ThroughputDecay(Detector):
     tokens, it has to grow by the square root of `factor` more than the length of completions; and
     because a jump may come from a larger batch, no jump within three reports may explain half of
     the growth. A reported throughput has to fall by the same factor.
+
+    Generation lasts as long as that of the longest completion, so its growth is work as well: the
+    duration has to grow by `factor` more than the longest completion; the duration per token, by
+    `factor` more than its ratio to the mean.
 
     Args:
         factor: The growth of the duration.
@@ -46,40 +51,44 @@ class ThroughputDecay(Detector):
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last two blocks with the fastest two."""
+        longest, mean = history["completions/max_length"], history["completions/mean_length"]
         if "throughput" in history:
-            rate = history["throughput"]
-            if (change := self._fallen(rate)) is None:
+            change = self._fallen(history["throughput"], longest, mean)
+            if change is None:
                 return None
             times = history["step_time"]
-            if times.blocks and self._grown(times) is None:
+            if times.blocks and self._grown(times, longest) is None:
                 return None
             return self._found(history, "throughput", *change)
         times = history["step_time"]
         if SECONDS_PER_TOKEN not in history:
             self._note_jump(times)
-        if (change := self._grown(times)) is None:
+        if (change := self._grown(times, longest)) is None:
             return None
         if SECONDS_PER_TOKEN in history:
-            if self._grown(history[SECONDS_PER_TOKEN]) is None:
+            if self._grown(history[SECONDS_PER_TOKEN], longest, mean) is None:
                 return None
-        elif not self._is_gradual(times, history["completions/mean_length"]):
+        elif not self._is_gradual(times, mean):
             return None
         return self._found(history, "step_time", *change)
 
-    def _grown(self, times: Series) -> tuple[float, float] | None:
+    def _grown(
+        self, times: Series, longest: Series, mean: Series | None = None
+    ) -> tuple[float, float] | None:
         if len(times.blocks) < self._MIN_BLOCKS:
             return None
-        fastest = min(_means_of_two(times))
+        fastest, report = min(_means_of_two(times))
         value = min(block.level for block in times.blocks[-2:])
-        is_slow = value >= self.factor * fastest > 0
+        limit = self.factor * _growth(longest, mean, report) * fastest
+        is_slow = value >= limit > 0
         return (fastest, value) if is_slow and times.is_significant(value - fastest, 2, 2) else None
 
-    def _fallen(self, rates: Series) -> tuple[float, float] | None:
+    def _fallen(self, rates: Series, longest: Series, mean: Series) -> tuple[float, float] | None:
         if len(rates.blocks) < self._MIN_BLOCKS:
             return None
-        highest = max(_means_of_two(rates))
+        highest, report = max(_means_of_two(rates))
         value = max(block.level for block in rates.blocks[-2:])
-        is_slow = self.factor * value <= highest
+        is_slow = self.factor * _growth(longest, mean, report) * value <= highest
         return (highest, value) if is_slow and rates.is_significant(highest - value, 2, 2) else None
 
     def _is_gradual(self, times: Series, lengths: Series) -> bool:
@@ -114,8 +123,140 @@ class ThroughputDecay(Detector):
         )
 
 
-def _means_of_two(series: Series) -> Iterator[float]:
-    return ((a.level + b.level) / 2 for a, b in pairwise(series.blocks))
+def _means_of_two(series: Series) -> Iterator[tuple[float, int]]:
+    """Yield the mean level of each two successive blocks, and the report at which they end."""
+    return (((a.level + b.level) / 2, b.end) for a, b in pairwise(series.blocks))
+
+
+def _growth(longest: Series, mean: Series | None, report: int) -> float:
+    """Return the growth of the longest completion since a report; 1 if it isn't known.
+
+    Args:
+        longest: The length of the longest completion.
+        mean: The mean length; if given, the growth is that of the ratio to it.
+        report: Number of that report.
+    """
+    growth = longest.mean(2) / (longest.mean_at(report, 2) or math.nan)
+    if mean is not None:
+        growth *= mean.mean_at(report, 2) / (mean.mean(2) or math.nan)
+    return growth if growth > 1 else 1.0  # NaN: not reported
+
+
+class _SlowStep(NamedTuple):
+    """A step that took far longer than usual.
+
+    Attributes:
+        number: Number of its report.
+        times: Its duration, as a multiple of the usual one.
+    """
+
+    number: int
+    times: float
+
+
+class SlowSteps(Detector):
+    """Single steps that take far longer than the others become frequent.
+
+    A step is slow if it takes at least `factor` times the median of the last 50, and is far outside
+    their usual spread (four robust standard deviations of the logarithm). Generation lasts as long
+    as that of the longest completion, so a step with a longer one may take longer by that much.
+
+    The number of slow steps among the last 50 must have a probability of less than 1 in 5,000
+    (Poisson) at the rate of all steps before, of which there must be 20; this rate is taken for at
+    least one in 50, at which seven slow steps do. They must also add `share` to the time of the
+    others. Evaluations and checkpoints are no evidence, because they were there before, or come
+    at a constant distance. If more than half of ten successive steps are slow, all steps have
+    changed, as with a larger batch.
+
+    Args:
+        factor: The smallest duration of a slow step, as a multiple of the median.
+        share: What the slow steps add to the time of 50 usual ones, as a share of it.
+    """
+
+    signal = "slow_steps"
+    reads = ("step_time", "completions/max_length")
+    returns = False
+    meaning = "More and more single steps take far longer than the others."
+    cause = (
+        "Stragglers: retries of a verifier, a tool or an inference server, a shared disk or "
+        "network, or single completions that don't end."
+    )
+    try_next = (
+        "Compare the times of generation, rewards and update in these steps; set timeouts for "
+        "rewards and tools; look at the load of disk, network and the other ranks."
+    )
+
+    _WINDOW = 50
+    _DEVIATIONS = 4.0
+    _MIN_EARLIER = 20
+    _LOWEST_RATE = 1 / 50
+    _PROBABILITY = 1 / 5_000
+
+    factor: float = 2.0
+    share: float = 0.2
+    _recent: deque[list[_SlowStep]] = state(deque)
+    _earlier: int = state(0)
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Count the slow steps of the last 50 reports, and compare them with those before."""
+        times = history["step_time"]
+        last = times.recent(self._WINDOW)
+        usual = median(last)
+        if usual <= 0:
+            return None
+        limit = self._limit(last, usual)
+        self._recent.append(self._slow_steps(times, history["completions/max_length"], limit))
+        if len(self._recent) > self._WINDOW // BLOCK_REPORTS:
+            self._earlier += len(self._recent.popleft())
+        slow = [step for block in self._recent for step in block]
+        if not self._is_frequent(slow, times.count - self._WINDOW):
+            return None
+        added = sum(step.times - 1 for step in slow) / self._WINDOW
+        if added < self.share or _is_scheduled(slow):
+            return None
+        worst = max(step.times for step in slow)
+        return Evidence(
+            f"{len(slow)} of the last {self._WINDOW} steps took up to {worst:.3g} times their "
+            f"median of {usual:.3g} s; they add {added:.0%} to the time of the others.",
+            history.name("step_time"),
+            worst * usual,
+            usual,
+            limit,
+        )
+
+    def _limit(self, durations: Sequence[float], usual: float) -> float:
+        logarithms = [abs(math.log(value / usual)) for value in durations if value > 0]
+        deviation = 1.4826 * median(logarithms)
+        return usual * max(self.factor, math.exp(min(self._DEVIATIONS * deviation, 50.0)))
+
+    def _slow_steps(self, times: Series, longest: Series, limit: float) -> list[_SlowStep]:
+        """Return the slow ones of the last ten steps."""
+        durations = times.recent(self._WINDOW)
+        usual = median(durations)
+        works = [1.0] * BLOCK_REPORTS
+        if longest.count == times.count and (length := median(longest.recent(self._WINDOW))) > 0:
+            works = [max(1.0, value / length) for value in longest.recent(BLOCK_REPORTS)]
+        first = times.count - BLOCK_REPORTS
+        pairs = zip(durations[-BLOCK_REPORTS:], works, strict=True)
+        relative = [duration / work for duration, work in pairs]
+        return [_SlowStep(first + n, v / usual) for n, v in enumerate(relative) if v >= limit]
+
+    def _is_frequent(self, slow: Sequence[_SlowStep], earlier: int) -> bool:
+        """Whether there are more slow steps than usual, but fewer than half of each block.
+
+        Args:
+            slow: The slow ones of the last 50 steps.
+            earlier: Number of the steps before.
+        """
+        if earlier < self._MIN_EARLIER or any(2 * len(b) > BLOCK_REPORTS for b in self._recent):
+            return False
+        expected = self._WINDOW * max(self._earlier / earlier, self._LOWEST_RATE)
+        return poisson_tail(len(slow), expected) < self._PROBABILITY
+
+
+def _is_scheduled(steps: Sequence[_SlowStep]) -> bool:
+    """Whether all of the steps are a multiple of some distance apart."""
+    return math.gcd(*(b.number - a.number for a, b in pairwise(steps))) > 1
 
 
 class GpuIdle(Detector):

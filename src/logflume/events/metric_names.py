@@ -117,6 +117,13 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "mean_length",
         "mean_gen_tokens_per_sample",
     ),
+    "completions/max_length": (
+        "response_length/max",
+        "decode_len/all/max",
+        "seq_len/all/max",
+        "seq_len/max",
+        "max_gen_tokens_per_sample",
+    ),
     "completions/clipped_ratio": (
         "response_length/clip_ratio",
         "is_truncated/all/mean",
