@@ -497,6 +497,9 @@ def test_brevity_that_costs_correct_answers(lost: float, is_found: bool) -> None
         ("response_clip_ratio", "completions/clipped_ratio"),
         ("train/mean_gen_tokens_per_sample", "completions/mean_length"),
         ("train/approx_entropy", "entropy"),
+        ("train/token_mult_prob_error", "token_mult_prob_error"),
+        ("train/max_gen_tokens_per_sample", "completions/max_length"),
+        ("decode_len/all/max", "completions/max_length"),
         ("timing/train/total_step_time", "step_time"),
     ],
 )
@@ -542,6 +545,92 @@ def test_a_metric_that_is_seldom_infinite() -> None:
         )
         found[every] = {f.signal for event in events for f in diagnosis.observe(event)}
     assert {60: set(), 10: {"nonfinite_metric"}} == found
+
+
+def _with_slow_steps(is_slow: Callable[[int], bool], lengths: bool = False) -> set[str]:
+    """Return what is found if some of 300 steps take four times as long."""
+    rng = np.random.default_rng(21)
+    diagnosis = Diagnosis()
+    found = set()
+    for step in range(1, 301):
+        times = 4 if is_slow(step) else 1
+        report = {"step_time": 20 * times * float(rng.lognormal(0, 0.1))}
+        report |= {"completions/max_length": 600.0 * (times if lengths else 1)}
+        event = {"event": "training", "step": step, **report}
+        found |= {f.signal for f in diagnosis.observe(event)}
+    return found
+
+
+@pytest.mark.parametrize(
+    "is_slow",
+    [
+        lambda step: step % 10 == 0,  # evaluations
+        lambda step: step % 10 == 0 and step > 100,  # that begin late
+        lambda step: step % 10 == 0 or step % 25 == 0,  # and checkpoints
+        lambda step: 150 < step <= 158,  # one disturbance
+        lambda step: step > 150,  # a larger batch
+        lambda step: step * 7 % 11 < 2,  # two sets of problems
+    ],
+)
+def test_slow_steps_that_are_expected(is_slow: Callable[[int], bool]) -> None:
+    """Slow steps that were always there, have a schedule, or pass are no evidence."""
+    assert not _with_slow_steps(is_slow)
+
+
+def test_stragglers() -> None:
+    """Slow steps that become frequent are found, unless they have longer completions to make."""
+    late = set(np.random.default_rng(22).choice(np.arange(150, 301), 30, replace=False).tolist())
+    assert {"slow_steps"} == _with_slow_steps(lambda step: step in late)
+    assert not _with_slow_steps(lambda step: step in late, lengths=True)
+
+
+@pytest.mark.parametrize(("slowdown", "is_found"), [(1.0, False), (2.5, True)])
+@pytest.mark.parametrize("tokens", [{}, {"num_tokens": 1}, {"perf/throughput": 1}])
+def test_a_length_limit_that_is_raised(
+    slowdown: float, is_found: bool, tokens: dict[str, int]
+) -> None:
+    """A step that waits for longer completions isn't slower; one that takes longer still is."""
+    rng = np.random.default_rng(23)
+    diagnosis = Diagnosis()
+    found, total = set(), 0.0
+    for step in range(1, 301):
+        ramp = min(1.0, max(0.0, (step - 100) / 60))
+        mean, longest = 270 + 70 * ramp, 510 + 1_000 * ramp
+        seconds = (4 + 0.03 * longest) * (1 + (slowdown - 1) * ramp) * float(rng.lognormal(0, 0.07))
+        total += 64 * mean
+        report = {"step_time": seconds, "completions/mean_length": mean}
+        report |= {"completions/max_length": longest}
+        known = {"num_tokens": total, "perf/throughput": 64 * mean / seconds}
+        report |= {name: known[name] for name in tokens}
+        found |= {
+            f.signal for f in diagnosis.observe({"event": "training", "step": step, **report})
+        }
+    assert ({"throughput_decay"} if is_found else set()) == found - {"length_growth"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "usual", "disagreeing"),
+    [
+        ("train/token_mult_prob_error", 1.01, 1.16),
+        ("training/rollout_probs_diff_mean", 0.004, 0.05),
+        ("rollout_corr/kl", 0.001, 0.08),
+        ("sampling/sampling_logp_difference/mean", 0.015, 0.15),
+    ],
+)
+def test_a_sampler_that_disagrees_more_and_more(
+    metric: str, usual: float, disagreeing: float
+) -> None:
+    """Measures of the disagreement are found when they have grown; a constant one is usual."""
+    for level, expected in ((usual, set()), (disagreeing, {"importance_ratio_off"})):
+        rng = np.random.default_rng(24)
+        diagnosis = Diagnosis()
+        found = set()
+        for step in range(200):
+            value = usual + (level - usual) * min(1.0, max(0.0, (step - 60) / 80))
+            value += 0.02 * usual * float(rng.standard_normal()) * (metric[:7] != "train/t")
+            event = {"event": "training", "step": step, metric: value}
+            found |= {f.signal for f in diagnosis.observe(event)}
+        assert expected == found
 
 
 def test_a_model_that_overfits_without_rewards() -> None:

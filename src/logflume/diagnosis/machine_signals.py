@@ -162,11 +162,13 @@ class SlowSteps(Detector):
     as that of the longest completion, so a step with a longer one may take longer by that much.
 
     The number of slow steps among the last 50 must have a probability of less than 1 in 5,000
-    (Poisson) at the rate of all steps before, of which there must be 20; this rate is taken for at
-    least one in 50, at which seven slow steps do. They must also add `share` to the time of the
-    others. Evaluations and checkpoints are no evidence, because they were there before, or come
-    at a constant distance. If more than half of ten successive steps are slow, all steps have
-    changed, as with a larger batch.
+    (Poisson) at the rate of the steps before them, until the first finding. There must be 20 such
+    steps; 50 with a single slow one are added, and the rate is taken for at least one in 100, at
+    which five slow steps do. There must be some in four of the last five blocks of ten steps,
+    because a single disturbance passes, and they must add `share` to the time of the others.
+    Evaluations and checkpoints are no evidence, because they were there before, or come at a
+    constant distance. If more than half of a block is slow, all steps have changed, as with a
+    larger batch.
 
     Args:
         factor: The smallest duration of a slow step, as a multiple of the median.
@@ -186,34 +188,47 @@ class SlowSteps(Detector):
         "rewards and tools; look at the load of disk, network and the other ranks."
     )
 
-    _WINDOW = 50
+    _BLOCKS = 5
+    _MIN_BLOCKS_WITH = 4
+    _WINDOW = _BLOCKS * BLOCK_REPORTS
     _DEVIATIONS = 4.0
     _MIN_EARLIER = 20
-    _LOWEST_RATE = 1 / 50
+    _ADDED = (1, 50)
+    _LOWEST_RATE = 1 / 100
     _PROBABILITY = 1 / 5_000
 
     factor: float = 2.0
     share: float = 0.2
     _recent: deque[list[_SlowStep]] = state(deque)
     _earlier: int = state(0)
+    _earlier_slow: int = state(0)
+    _is_found: bool = state(False)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Count the slow steps of the last 50 reports, and compare them with those before."""
         times = history["step_time"]
-        last = times.recent(self._WINDOW)
-        usual = median(last)
-        if usual <= 0:
+        durations = _for_same_work(times, history["completions/max_length"], self._WINDOW)
+        if (usual := median(durations)) <= 0:
             return None
-        limit = self._limit(last, usual)
-        self._recent.append(self._slow_steps(times, history["completions/max_length"], limit))
-        if len(self._recent) > self._WINDOW // BLOCK_REPORTS:
-            self._earlier += len(self._recent.popleft())
+        limit = self._limit(durations, usual)
+        first = times.count - BLOCK_REPORTS
+        self._recent.append(
+            [
+                _SlowStep(first + n, duration / usual)
+                for n, duration in enumerate(durations[-BLOCK_REPORTS:])
+                if duration >= limit
+            ]
+        )
+        if len(self._recent) > self._BLOCKS:
+            left = self._recent.popleft()
+            if not self._is_found:
+                self._earlier += BLOCK_REPORTS
+                self._earlier_slow += len(left)
         slow = [step for block in self._recent for step in block]
-        if not self._is_frequent(slow, times.count - self._WINDOW):
-            return None
         added = sum(step.times - 1 for step in slow) / self._WINDOW
-        if added < self.share or _is_scheduled(slow):
+        if added < self.share or not self._is_frequent(slow):
             return None
+        self._is_found = True
         worst = max(step.times for step in slow)
         return Evidence(
             f"{len(slow)} of the last {self._WINDOW} steps took up to {worst:.3g} times their "
@@ -225,33 +240,28 @@ class SlowSteps(Detector):
         )
 
     def _limit(self, durations: Sequence[float], usual: float) -> float:
-        logarithms = [abs(math.log(value / usual)) for value in durations if value > 0]
-        deviation = 1.4826 * median(logarithms)
+        distances = [abs(math.log(value / usual)) for value in durations if value > 0]
+        deviation = 1.4826 * median(distances)
         return usual * max(self.factor, math.exp(min(self._DEVIATIONS * deviation, 50.0)))
 
-    def _slow_steps(self, times: Series, longest: Series, limit: float) -> list[_SlowStep]:
-        """Return the slow ones of the last ten steps."""
-        durations = times.recent(self._WINDOW)
-        usual = median(durations)
-        works = [1.0] * BLOCK_REPORTS
-        if longest.count == times.count and (length := median(longest.recent(self._WINDOW))) > 0:
-            works = [max(1.0, value / length) for value in longest.recent(BLOCK_REPORTS)]
-        first = times.count - BLOCK_REPORTS
-        pairs = zip(durations[-BLOCK_REPORTS:], works, strict=True)
-        relative = [duration / work for duration, work in pairs]
-        return [_SlowStep(first + n, v / usual) for n, v in enumerate(relative) if v >= limit]
-
-    def _is_frequent(self, slow: Sequence[_SlowStep], earlier: int) -> bool:
-        """Whether there are more slow steps than usual, but fewer than half of each block.
-
-        Args:
-            slow: The slow ones of the last 50 steps.
-            earlier: Number of the steps before.
-        """
-        if earlier < self._MIN_EARLIER or any(2 * len(b) > BLOCK_REPORTS for b in self._recent):
+    def _is_frequent(self, slow: Sequence[_SlowStep]) -> bool:
+        """Whether there are more slow steps than usual, throughout, and not by a schedule."""
+        counts = [len(block) for block in self._recent]
+        if self._earlier < self._MIN_EARLIER or 2 * max(counts) > BLOCK_REPORTS:
             return False
-        expected = self._WINDOW * max(self._earlier / earlier, self._LOWEST_RATE)
+        if sum(map(bool, counts)) < self._MIN_BLOCKS_WITH or _is_scheduled(slow):
+            return False
+        rate = (self._earlier_slow + self._ADDED[0]) / (self._earlier + self._ADDED[1])
+        expected = self._WINDOW * max(rate, self._LOWEST_RATE)
         return poisson_tail(len(slow), expected) < self._PROBABILITY
+
+
+def _for_same_work(times: Series, longest: Series, reports: int) -> list[float]:
+    """Return the last durations; shorter by the factor by which a longest completion is longer."""
+    durations, lengths = times.recent(reports), longest.recent(reports)
+    if longest.count != times.count or (usual := median(lengths)) <= 0:
+        return durations
+    return [d / max(1.0, length / usual) for d, length in zip(durations, lengths, strict=True)]
 
 
 def _is_scheduled(steps: Sequence[_SlowStep]) -> bool:

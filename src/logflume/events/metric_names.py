@@ -106,7 +106,9 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "val/ratio",
         "probs_ratio",
     ),
-    "sampling/sampling_logp_difference/mean": ("training/rollout_probs_diff_mean",),
+    "sampling/sampling_logp_difference/mean": (),
+    "training/rollout_probs_diff_mean": (),
+    "token_mult_prob_error": (),
     "completions/mean_length": (
         "response_length/mean",
         "response_length",
