@@ -633,6 +633,22 @@ def test_a_sampler_that_disagrees_more_and_more(
         assert expected == found
 
 
+@pytest.mark.parametrize(("lost", "signals"), [(0.0, []), (0.5, ["kl_runaway"])])
+def test_a_divergence_that_accelerates_while_the_reward_falls(
+    lost: float, signals: list[str]
+) -> None:
+    """With a loss in reward, a divergence that accelerates is found at a fifth of the level."""
+    rng = np.random.default_rng(25)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(200):
+        ramp = max(0, step - 140) / 60
+        report = {"kl": 1e-4 * step * 15**ramp * float(rng.lognormal(0, 0.1))}
+        report |= {"reward": 0.6 + step / 300 - lost * ramp + 0.02 * float(rng.standard_normal())}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert signals == [f.signal for f in found]
+
+
 def test_a_model_that_overfits_without_rewards() -> None:
     """The loss of evaluations rises while that of a supervised training falls."""
     diagnosis = Diagnosis()

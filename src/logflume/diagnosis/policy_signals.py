@@ -33,10 +33,12 @@ class KlRunaway(Detector):
     training to its end, and one that approaches a plateau grows less. A divergence that is `factor`
     times as high as in the middle is therefore accelerating. It also has to exceed a level: `level`
     nats a token for the divergence from the reference, a fifth of that for the divergence of one
-    update, and 40 times as much for a sum over completions. Where rewards are
-    reported, two more cases are found: a divergence of six times the level that has grown by 30 %
-    in 50 reports; and a divergence from the reference of four times the level, either after 50
-    reports, or in the first 20, because a policy starts at its reference.
+    update, and 40 times as much for a sum over completions. A fifth of the level is enough for the
+    divergence from the reference if the reward has lost a seventh since the middle, or since its
+    best if that came later, by more than noise. Where rewards are reported, two more cases are
+    found: a divergence of six times the level that has grown by 30 % in 50 reports; and a
+    divergence from the reference of four times the level, either after 50 reports, or in the first
+    20, because a policy starts at its reference.
 
     Args:
         factor: The smallest ratio of the current value to that in the middle.
@@ -63,6 +65,8 @@ class KlRunaway(Detector):
     _FAR_WITHOUT_GROWTH = 4.0
     _START_BLOCKS = 2
     _LASTING_BLOCKS = 5
+    _SHARE_WITH_LOSS = 0.2
+    _LOSS = 1 / 7
 
     factor: float = 4.0
     level: float = 0.5
@@ -70,7 +74,8 @@ class KlRunaway(Detector):
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the middle of the training."""
         for metric in self.reads:
-            series, level = history[metric], self._LEVELS[metric] * self.level
+            series = history[metric]
+            level = self._level(history, metric)
             if not series.last >= level:  # NaN: not reported
                 continue
             # Trainers without rewards, such as KTO, report sums over completions under this name.
@@ -91,6 +96,23 @@ class KlRunaway(Detector):
             if has_rewards and metric == "kl" and self._is_far_for_long(series):
                 return self._found_for_long(history, series)
         return None
+
+    def _level(self, history: History, metric: str) -> float:
+        """Return the divergence that is too high, which is less if the reward falls with it."""
+        level, series = self._LEVELS[metric] * self.level, history[metric]
+        less = self._SHARE_WITH_LOSS * level
+        if metric != "kl" or not less <= series.last < level or not series.blocks:
+            return level
+        middle = series.blocks[len(series.blocks) // 2].end
+        return less if self._has_fallen(history["reward"], middle) else level
+
+    def _has_fallen(self, rewards: Series, since: int) -> bool:
+        """Whether the reward has fallen since a report, or since its best if that came later."""
+        if rewards.top is None:
+            return False
+        best, now = rewards.mean_at(max(since, rewards.top.end)), rewards.mean(3)
+        # The best is the highest of many blocks, so its noise is not that of an average one.
+        return best - now > max(self._LOSS * abs(best), 2 * rewards.error(3, 3))
 
     def _is_far_for_long(self, series: Series) -> bool:
         last = [block.level for block in series.blocks[-self._LASTING_BLOCKS :]]
