@@ -77,19 +77,24 @@ class ThroughputDecay(Detector):
     ) -> tuple[float, float] | None:
         if len(times.blocks) < self._MIN_BLOCKS:
             return None
-        fastest, report = min(_means_of_two(times))
+        fastest = min(_means_of_two(times))
         value = min(block.level for block in times.blocks[-2:])
-        limit = self.factor * _growth(longest, mean, report) * fastest
-        is_slow = value >= limit > 0
-        return (fastest, value) if is_slow and times.is_significant(value - fastest, 2, 2) else None
+        if not value >= self.factor * fastest > 0:
+            return None
+        if value < self.factor * fastest * _growth(longest, mean, _end_of(times, fastest)):
+            return None
+        return (fastest, value) if times.is_significant(value - fastest, 2, 2) else None
 
     def _fallen(self, rates: Series, longest: Series, mean: Series) -> tuple[float, float] | None:
         if len(rates.blocks) < self._MIN_BLOCKS:
             return None
-        highest, report = max(_means_of_two(rates))
+        highest = max(_means_of_two(rates))
         value = max(block.level for block in rates.blocks[-2:])
-        is_slow = self.factor * _growth(longest, mean, report) * value <= highest
-        return (highest, value) if is_slow and rates.is_significant(highest - value, 2, 2) else None
+        if self.factor * value > highest:
+            return None
+        if self.factor * value * _growth(longest, mean, _end_of(rates, highest)) > highest:
+            return None
+        return (highest, value) if rates.is_significant(highest - value, 2, 2) else None
 
     def _is_gradual(self, times: Series, lengths: Series) -> bool:
         growth = 1.0
@@ -123,9 +128,14 @@ class ThroughputDecay(Detector):
         )
 
 
-def _means_of_two(series: Series) -> Iterator[tuple[float, int]]:
-    """Yield the mean level of each two successive blocks, and the report at which they end."""
-    return (((a.level + b.level) / 2, b.end) for a, b in pairwise(series.blocks))
+def _means_of_two(series: Series) -> Iterator[float]:
+    return ((a.level + b.level) / 2 for a, b in pairwise(series.blocks))
+
+
+def _end_of(series: Series, mean: float) -> int:
+    """Return the report at which the two blocks end whose mean level this is."""
+    means = _means_of_two(series)
+    return next(b.end for b, one in zip(series.blocks[1:], means, strict=True) if one == mean)
 
 
 def _growth(longest: Series, mean: Series | None, report: int) -> float:
@@ -240,8 +250,9 @@ class SlowSteps(Detector):
         )
 
     def _limit(self, durations: Sequence[float], usual: float) -> float:
-        distances = [abs(math.log(value / usual)) for value in durations if value > 0]
-        deviation = 1.4826 * median(distances)
+        # The logarithm of a median is the median of the logarithms.
+        factors = [max(value / usual, usual / value) for value in durations if value > 0]
+        deviation = 1.4826 * math.log(median(factors))
         return usual * max(self.factor, math.exp(min(self._DEVIATIONS * deviation, 50.0)))
 
     def _is_frequent(self, slow: Sequence[_SlowStep]) -> bool:

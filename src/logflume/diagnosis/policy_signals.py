@@ -74,10 +74,14 @@ class KlRunaway(Detector):
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the middle of the training."""
         for metric in self.reads:
-            series = history[metric]
-            level = self._level(history, metric)
-            if not series.last >= level:  # NaN: not reported
+            series, level = history[metric], self._LEVELS[metric] * self.level
+            less = self._SHARE_WITH_LOSS * level if metric == "kl" else level
+            if not series.last >= less:  # NaN: not reported
                 continue
+            if series.last < level:
+                if not self._has_lost(history["reward"], series):
+                    continue
+                level = less
             # Trainers without rewards, such as KTO, report sums over completions under this name.
             has_rewards = "reward" in history
             far = self._FAR * level if has_rewards else math.inf
@@ -97,20 +101,12 @@ class KlRunaway(Detector):
                 return self._found_for_long(history, series)
         return None
 
-    def _level(self, history: History, metric: str) -> float:
-        """Return the divergence that is too high, which is less if the reward falls with it."""
-        level, series = self._LEVELS[metric] * self.level, history[metric]
-        less = self._SHARE_WITH_LOSS * level
-        if metric != "kl" or not less <= series.last < level or not series.blocks:
-            return level
-        middle = series.blocks[len(series.blocks) // 2].end
-        return less if self._has_fallen(history["reward"], middle) else level
-
-    def _has_fallen(self, rewards: Series, since: int) -> bool:
-        """Whether the reward has fallen since a report, or since its best if that came later."""
-        if rewards.top is None:
+    def _has_lost(self, rewards: Series, series: Series) -> bool:
+        """Whether the reward has fallen since the middle, or since its best if that came later."""
+        if rewards.top is None or not series.blocks:
             return False
-        best, now = rewards.mean_at(max(since, rewards.top.end)), rewards.mean(3)
+        middle = series.blocks[len(series.blocks) // 2].end
+        best, now = rewards.mean_at(max(middle, rewards.top.end)), rewards.mean(3)
         # The best is the highest of many blocks, so its noise is not that of an average one.
         return best - now > max(self._LOSS * abs(best), 2 * rewards.error(3, 3))
 
@@ -448,14 +444,16 @@ class ImportanceRatioOff(Detector):
                     f"{name} is {value:.3g}, where 1 is expected.", name, value, 1.0, self.factor
                 )
         for metric, (share, origin, unit) in self._MEASURES.items():
-            if (found := self._grown(history, metric, share, origin, unit)) is not None:
-                return found
+            level = share * self.difference
+            if history[metric].last >= origin + level:  # False for NaN: not reported
+                found = self._grown(history, metric, level, origin, unit)
+                if found is not None:
+                    return found
         return None
 
     def _grown(
-        self, history: History, metric: str, share: float, origin: float, unit: str
+        self, history: History, metric: str, level: float, origin: float, unit: str
     ) -> Evidence | None:
-        level = share * self.difference
         change = risen(history[metric], level=origin + level, rise=level / 2, reports=10)
         if change is None or change.value - origin < self._TIMES * (change.before - origin):
             return None
