@@ -251,6 +251,12 @@ def throughput_decay(columns: Columns, drift: Curve) -> None:
     columns.metrics["step_time"] *= 1 + 1.2 * drift
 
 
+def slow_steps(columns: Columns, drift: Curve) -> None:
+    """One step in five takes six times as long."""
+    slow = _after(drift) & (columns.rng.random(columns.count) < 1 / 5)
+    columns.metrics["step_time"][slow] *= 6
+
+
 def learning_rate_zero(columns: Columns, drift: Curve) -> None:
     """The learning rate is 0 from the onset on."""
     columns.metrics["learning_rate"] = np.where(
@@ -364,6 +370,7 @@ FAILURES: dict[str, Failure] = dict(
         _kind(broken_function, "constant_function", settling=30, **_AT_ONCE),
         _kind(overfitting, "evaluation_falling", "evaluation_gap", duration=(50, 200), settling=75),
         _kind(throughput_decay, shapes=_GRADUAL),
+        _kind(slow_steps, settling=50, **_AT_ONCE),
         _kind(learning_rate_zero, settling=10, **_AT_ONCE),
         _kind(tool_failures),
         _kind(tools_abandoned),

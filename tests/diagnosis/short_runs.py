@@ -83,7 +83,7 @@ _CLUSTER_NAMES: tuple[dict[str, str], ...] = (
         "grad_norm": "optim/grad_norm",
         "learning_rate": "optim/lr",
         "reward": "reward/mean",
-        "kl": "mismatch_kl/mean",
+        "kl": "ref_kl/all/mean",
         "entropy": "entropy/mean",
         "completions/mean_length": "seq_len/all/mean",
         "completions/clipped_ratio": "is_truncated/mean",

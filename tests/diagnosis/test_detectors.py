@@ -497,6 +497,9 @@ def test_brevity_that_costs_correct_answers(lost: float, is_found: bool) -> None
         ("response_clip_ratio", "completions/clipped_ratio"),
         ("train/mean_gen_tokens_per_sample", "completions/mean_length"),
         ("train/approx_entropy", "entropy"),
+        ("train/token_mult_prob_error", "token_mult_prob_error"),
+        ("train/max_gen_tokens_per_sample", "completions/max_length"),
+        ("decode_len/all/max", "completions/max_length"),
         ("timing/train/total_step_time", "step_time"),
         ("train/truncated", "completions/clipped_ratio"),
         ("train/rollout/truncated_rate", "completions/clipped_ratio"),
@@ -514,6 +517,145 @@ def test_names_of_other_trainers(name: str, metric: str) -> None:
     found = find_metric(name)
     assert found is not None
     assert metric == found[0]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("is_skipped", "found_at"),
+    [
+        (lambda step: step <= 10 or step % 90 == 0, None),  # how a scaler of the loss skips steps
+        (lambda step: step in (1, 3, 4, 200, 201), None),
+        (lambda step: step >= 100, 104),
+        (lambda step: step % 5 == 0, 45),  # from the start on
+        (lambda step: True, 15),
+    ],
+)
+def test_steps_that_a_scaler_skips(
+    value: float, is_skipped: Callable[[int], bool], found_at: int | None
+) -> None:
+    """Gradients that overflow now and then, or at the start, are normal; five in 50 aren't."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(1, 301):
+        report = {"loss": 0.1 * (step % 2), "grad_norm": value if is_skipped(step) else 0.5}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    expected = [] if found_at is None else [("nonfinite_gradient", found_at)]
+    assert expected == [(f.signal, f.step) for f in found if f.over_since is None]
+
+
+def test_a_metric_that_is_seldom_infinite() -> None:
+    """One infinite divergence in 60 reports is no evidence; one in ten is."""
+    found = dict[int, set[str]]()
+    for every in (60, 10):
+        diagnosis = Diagnosis()
+        events = (
+            {"event": "training", "step": n, "kl": 0.02 if n % every else math.inf}
+            for n in range(1, 301)
+        )
+        found[every] = {f.signal for event in events for f in diagnosis.observe(event)}
+    assert {60: set(), 10: {"nonfinite_metric"}} == found
+
+
+def _with_slow_steps(is_slow: Callable[[int], bool], lengths: bool = False) -> set[str]:
+    """Return what is found if some of 300 steps take four times as long."""
+    rng = np.random.default_rng(21)
+    diagnosis = Diagnosis()
+    found = set()
+    for step in range(1, 301):
+        times = 4 if is_slow(step) else 1
+        report = {"step_time": 20 * times * float(rng.lognormal(0, 0.1))}
+        report |= {"completions/max_length": 600.0 * (times if lengths else 1)}
+        event = {"event": "training", "step": step, **report}
+        found |= {f.signal for f in diagnosis.observe(event)}
+    return found
+
+
+@pytest.mark.parametrize(
+    "is_slow",
+    [
+        lambda step: step % 10 == 0,  # evaluations
+        lambda step: step % 10 == 0 and step > 100,  # that begin late
+        lambda step: step % 10 == 0 or step % 25 == 0,  # and checkpoints
+        lambda step: 150 < step <= 158,  # one disturbance
+        lambda step: step > 150,  # a larger batch
+        lambda step: step * 7 % 11 < 2,  # two sets of problems
+    ],
+)
+def test_slow_steps_that_are_expected(is_slow: Callable[[int], bool]) -> None:
+    """Slow steps that were always there, have a schedule, or pass are no evidence."""
+    assert not _with_slow_steps(is_slow)
+
+
+def test_stragglers() -> None:
+    """Slow steps that become frequent are found, unless they have longer completions to make."""
+    late = set(np.random.default_rng(22).choice(np.arange(150, 301), 30, replace=False).tolist())
+    assert {"slow_steps"} == _with_slow_steps(lambda step: step in late)
+    assert not _with_slow_steps(lambda step: step in late, lengths=True)
+
+
+@pytest.mark.parametrize(("slowdown", "is_found"), [(1.0, False), (2.5, True)])
+@pytest.mark.parametrize("tokens", [{}, {"num_tokens": 1}, {"perf/throughput": 1}])
+def test_a_length_limit_that_is_raised(
+    slowdown: float, is_found: bool, tokens: dict[str, int]
+) -> None:
+    """A step that waits for longer completions isn't slower; one that takes longer still is."""
+    rng = np.random.default_rng(23)
+    diagnosis = Diagnosis()
+    found, total = set(), 0.0
+    for step in range(1, 301):
+        ramp = min(1.0, max(0.0, (step - 100) / 60))
+        mean, longest = 270 + 70 * ramp, 510 + 1_000 * ramp
+        seconds = (4 + 0.03 * longest) * (1 + (slowdown - 1) * ramp) * float(rng.lognormal(0, 0.07))
+        total += 64 * mean
+        report = {"step_time": seconds, "completions/mean_length": mean}
+        report |= {"completions/max_length": longest}
+        known = {"num_tokens": total, "perf/throughput": 64 * mean / seconds}
+        report |= {name: known[name] for name in tokens}
+        found |= {
+            f.signal for f in diagnosis.observe({"event": "training", "step": step, **report})
+        }
+    assert ({"throughput_decay"} if is_found else set()) == found - {"length_growth"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "usual", "disagreeing"),
+    [
+        ("train/token_mult_prob_error", 1.01, 1.16),
+        ("training/rollout_probs_diff_mean", 0.004, 0.05),
+        ("rollout_corr/kl", 0.001, 0.08),
+        ("sampling/sampling_logp_difference/mean", 0.015, 0.15),
+    ],
+)
+def test_a_sampler_that_disagrees_more_and_more(
+    metric: str, usual: float, disagreeing: float
+) -> None:
+    """Measures of the disagreement are found when they have grown; a constant one is usual."""
+    for level, expected in ((usual, set()), (disagreeing, {"importance_ratio_off"})):
+        rng = np.random.default_rng(24)
+        diagnosis = Diagnosis()
+        found = set()
+        for step in range(200):
+            value = usual + (level - usual) * min(1.0, max(0.0, (step - 60) / 80))
+            value += 0.02 * usual * float(rng.standard_normal()) * (metric[:7] != "train/t")
+            event = {"event": "training", "step": step, metric: value}
+            found |= {f.signal for f in diagnosis.observe(event)}
+        assert expected == found
+
+
+@pytest.mark.parametrize(("lost", "signals"), [(0.0, []), (0.5, ["kl_runaway"])])
+def test_a_divergence_that_accelerates_while_the_reward_falls(
+    lost: float, signals: list[str]
+) -> None:
+    """With a loss in reward, a divergence that accelerates is found at a fifth of the level."""
+    rng = np.random.default_rng(25)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(200):
+        ramp = max(0, step - 140) / 60
+        report = {"kl": 1e-4 * step * 15**ramp * float(rng.lognormal(0, 0.1))}
+        report |= {"reward": 0.6 + step / 300 - lost * ramp + 0.02 * float(rng.standard_normal())}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    assert signals == [f.signal for f in found]
 
 
 def test_a_model_that_overfits_without_rewards() -> None:

@@ -81,9 +81,10 @@ def test_nonfinite_loss(loss: float) -> None:
 
 @pytest.mark.parametrize("norm", [math.nan, math.inf])
 def test_nonfinite_gradient(norm: float) -> None:
-    """A gradient that is not finite raises an alert, although the loss is reported as 0.0."""
-    (alert,) = watch(reports(loss=[1.0, 0.0, 0.0], grad_norm=[1.0, norm, norm]))
-    assert (1, "nonfinite_gradient", "grad_norm") == (
+    """Gradients that are not finite raise an alert, although the loss is reported as 0.0."""
+    norms = [1.0] * 20 + [norm] * 5
+    (alert,) = watch(reports(loss=[0.0] * 25, grad_norm=norms))
+    assert (24, "nonfinite_gradient", "grad_norm") == (
         alert["step"],
         alert["signal"],
         alert["metric"],

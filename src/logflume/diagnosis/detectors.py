@@ -18,7 +18,7 @@ from logflume.diagnosis.group_signals import (
     GroupsWithoutSignal,
 )
 from logflume.diagnosis.length_signals import LengthCollapse, LengthGrowth, Truncation
-from logflume.diagnosis.machine_signals import GpuIdle, MemoryGrowth, ThroughputDecay
+from logflume.diagnosis.machine_signals import GpuIdle, MemoryGrowth, SlowSteps, ThroughputDecay
 from logflume.diagnosis.missing_signals import MissingRewards
 from logflume.diagnosis.optimizer_signals import (
     GradientExplosion,
@@ -93,6 +93,7 @@ DETECTORS: tuple[type[Detector], ...] = (
     ToolCallsGrowth,
     Staleness,
     ThroughputDecay,
+    SlowSteps,
     GpuIdle,
     MemoryGrowth,
 )

@@ -30,6 +30,7 @@ __all__ = [
     "PROBABILITY",
     "chance_of_run",
     "critical_value",
+    "poisson_tail",
 ]
 
 FALSE_ALARMS_PER_RUN = 0.01
@@ -87,6 +88,23 @@ def chance_of_run(length: int, earlier: int, of_kind: int) -> float:
     """
     kinds = ((of_kind + 1 + index) / (earlier + 2 + index) for index in range(length))
     return math.prod(kinds)
+
+
+def poisson_tail(count: int, expected: float) -> float:
+    """Return the probability of at least some number of rare events.
+
+    Args:
+        count: The number of events.
+        expected: Their expected number.
+
+    >>> f"{poisson_tail(4, 0.25):.0e}", poisson_tail(0, 1.0)
+    ('1e-04', 1.0)
+    """
+    term = total = math.exp(-expected)
+    for index in range(1, count):
+        term *= expected / index
+        total += term
+    return 1 - total if count else 1.0
 
 
 def _tail(value: float, freedom: int) -> float:

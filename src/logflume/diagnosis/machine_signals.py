@@ -1,4 +1,4 @@
-"""Problems of the machine: steps that take longer, a GPU that idles, memory that grows."""
+"""Problems of the machine: steps that take longer, all or some; idle GPUs; memory that grows."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from logflume.diagnosis.detector import Change, Detector, state
-from logflume.diagnosis.error_rate import BLOCK_REPORTS
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, poisson_tail
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import SECONDS_PER_TOKEN, History
 from logflume.diagnosis.series import Series, median
 
-__all__ = ["GpuIdle", "MemoryGrowth", "ThroughputDecay"]
+__all__ = ["GpuIdle", "MemoryGrowth", "SlowSteps", "ThroughputDecay"]
 
 
 class ThroughputDecay(Detector):
@@ -24,6 +25,10 @@ class ThroughputDecay(Detector):
     tokens, it has to grow by the square root of `factor` more than the length of completions; and
     because a jump may come from a larger batch, no jump within three reports may explain half of
     the growth. A reported throughput has to fall by the same factor.
+
+    Generation lasts as long as that of the longest completion, so its growth is work as well: the
+    duration has to grow by `factor` more than the longest completion; the duration per token, by
+    `factor` more than its ratio to the mean.
 
     Args:
         factor: The growth of the duration.
@@ -46,41 +51,50 @@ class ThroughputDecay(Detector):
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last two blocks with the fastest two."""
+        longest, mean = history["completions/max_length"], history["completions/mean_length"]
         if "throughput" in history:
-            rate = history["throughput"]
-            if (change := self._fallen(rate)) is None:
+            change = self._fallen(history["throughput"], longest, mean)
+            if change is None:
                 return None
             times = history["step_time"]
-            if times.blocks and self._grown(times) is None:
+            if times.blocks and self._grown(times, longest) is None:
                 return None
             return self._found(history, "throughput", *change)
         times = history["step_time"]
         if SECONDS_PER_TOKEN not in history:
             self._note_jump(times)
-        if (change := self._grown(times)) is None:
+        if (change := self._grown(times, longest)) is None:
             return None
         if SECONDS_PER_TOKEN in history:
-            if self._grown(history[SECONDS_PER_TOKEN]) is None:
+            if self._grown(history[SECONDS_PER_TOKEN], longest, mean) is None:
                 return None
-        elif not self._is_gradual(times, history["completions/mean_length"]):
+        elif not self._is_gradual(times, mean):
             return None
         return self._found(history, "step_time", *change)
 
-    def _grown(self, times: Series) -> tuple[float, float] | None:
+    def _grown(
+        self, times: Series, longest: Series, mean: Series | None = None
+    ) -> tuple[float, float] | None:
         if len(times.blocks) < self._MIN_BLOCKS:
             return None
         fastest = min(_means_of_two(times))
         value = min(block.level for block in times.blocks[-2:])
-        is_slow = value >= self.factor * fastest > 0
-        return (fastest, value) if is_slow and times.is_significant(value - fastest, 2, 2) else None
+        if not value >= self.factor * fastest > 0:
+            return None
+        if value < self.factor * fastest * _growth(longest, mean, _end_of(times, fastest)):
+            return None
+        return (fastest, value) if times.is_significant(value - fastest, 2, 2) else None
 
-    def _fallen(self, rates: Series) -> tuple[float, float] | None:
+    def _fallen(self, rates: Series, longest: Series, mean: Series) -> tuple[float, float] | None:
         if len(rates.blocks) < self._MIN_BLOCKS:
             return None
         highest = max(_means_of_two(rates))
         value = max(block.level for block in rates.blocks[-2:])
-        is_slow = self.factor * value <= highest
-        return (highest, value) if is_slow and rates.is_significant(highest - value, 2, 2) else None
+        if self.factor * value > highest:
+            return None
+        if self.factor * value * _growth(longest, mean, _end_of(rates, highest)) > highest:
+            return None
+        return (highest, value) if rates.is_significant(highest - value, 2, 2) else None
 
     def _is_gradual(self, times: Series, lengths: Series) -> bool:
         growth = 1.0
@@ -116,6 +130,154 @@ class ThroughputDecay(Detector):
 
 def _means_of_two(series: Series) -> Iterator[float]:
     return ((a.level + b.level) / 2 for a, b in pairwise(series.blocks))
+
+
+def _end_of(series: Series, mean: float) -> int:
+    """Return the report at which the two blocks end whose mean level this is."""
+    means = _means_of_two(series)
+    return next(b.end for b, one in zip(series.blocks[1:], means, strict=True) if one == mean)
+
+
+def _growth(longest: Series, mean: Series | None, report: int) -> float:
+    """Return the growth of the longest completion since a report; 1 if it isn't known.
+
+    Args:
+        longest: The length of the longest completion.
+        mean: The mean length; if given, the growth is that of the ratio to it.
+        report: Number of that report.
+    """
+    growth = longest.mean(2) / (longest.mean_at(report, 2) or math.nan)
+    if mean is not None:
+        growth *= mean.mean_at(report, 2) / (mean.mean(2) or math.nan)
+    return growth if growth > 1 else 1.0  # NaN: not reported
+
+
+class _SlowStep(NamedTuple):
+    """A step that took far longer than usual.
+
+    Attributes:
+        number: Number of its report.
+        times: Its duration, as a multiple of the usual one.
+    """
+
+    number: int
+    times: float
+
+
+class SlowSteps(Detector):
+    """Single steps that take far longer than the others become frequent.
+
+    A step is slow if it takes at least `factor` times the median of the last 50, and is far outside
+    their usual spread (four robust standard deviations of the logarithm). Generation lasts as long
+    as that of the longest completion, so a step with a longer one may take longer by that much.
+
+    The number of slow steps among the last 50 must have a probability of less than 1 in 5,000
+    (Poisson) at the rate of the steps before them, until the first finding. There must be 20 such
+    steps; 50 with a single slow one are added, and the rate is taken for at least one in 100, at
+    which five slow steps do. There must be some in four of the last five blocks of ten steps,
+    because a single disturbance passes, and they must add `share` to the time of the others.
+    Evaluations and checkpoints are no evidence, because they were there before, or come at a
+    constant distance. If more than half of a block is slow, all steps have changed, as with a
+    larger batch.
+
+    Args:
+        factor: The smallest duration of a slow step, as a multiple of the median.
+        share: What the slow steps add to the time of 50 usual ones, as a share of it.
+    """
+
+    signal = "slow_steps"
+    reads = ("step_time", "completions/max_length")
+    returns = False
+    meaning = "More and more single steps take far longer than the others."
+    cause = (
+        "Stragglers: retries of a verifier, a tool or an inference server, a shared disk or "
+        "network, or single completions that don't end."
+    )
+    try_next = (
+        "Compare the times of generation, rewards and update in these steps; set timeouts for "
+        "rewards and tools; look at the load of disk, network and the other ranks."
+    )
+
+    _BLOCKS = 5
+    _MIN_BLOCKS_WITH = 4
+    _WINDOW = _BLOCKS * BLOCK_REPORTS
+    _DEVIATIONS = 4.0
+    _MIN_EARLIER = 20
+    _ADDED = (1, 50)
+    _LOWEST_RATE = 1 / 100
+    _PROBABILITY = 1 / 5_000
+
+    factor: float = 2.0
+    share: float = 0.2
+    _recent: deque[list[_SlowStep]] = state(deque)
+    _earlier: int = state(0)
+    _earlier_slow: int = state(0)
+    _is_found: bool = state(False)
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Count the slow steps of the last 50 reports, and compare them with those before."""
+        times = history["step_time"]
+        durations = _for_same_work(times, history["completions/max_length"], self._WINDOW)
+        if (usual := median(durations)) <= 0:
+            return None
+        limit = self._limit(durations, usual)
+        first = times.count - BLOCK_REPORTS
+        self._recent.append(
+            [
+                _SlowStep(first + n, duration / usual)
+                for n, duration in enumerate(durations[-BLOCK_REPORTS:])
+                if duration >= limit
+            ]
+        )
+        if len(self._recent) > self._BLOCKS:
+            left = self._recent.popleft()
+            if not self._is_found:
+                self._earlier += BLOCK_REPORTS
+                self._earlier_slow += len(left)
+        slow = [step for block in self._recent for step in block]
+        added = sum(step.times - 1 for step in slow) / self._WINDOW
+        if added < self.share or not self._is_frequent(slow):
+            return None
+        self._is_found = True
+        worst = max(step.times for step in slow)
+        return Evidence(
+            f"{len(slow)} of the last {self._WINDOW} steps took up to {worst:.3g} times their "
+            f"median of {usual:.3g} s; they add {added:.0%} to the time of the others.",
+            history.name("step_time"),
+            worst * usual,
+            usual,
+            limit,
+        )
+
+    def _limit(self, durations: Sequence[float], usual: float) -> float:
+        # The logarithm of a median is the median of the logarithms.
+        factors = [max(value / usual, usual / value) for value in durations if value > 0]
+        deviation = 1.4826 * math.log(median(factors))
+        return usual * max(self.factor, math.exp(min(self._DEVIATIONS * deviation, 50.0)))
+
+    def _is_frequent(self, slow: Sequence[_SlowStep]) -> bool:
+        """Whether there are more slow steps than usual, throughout, and not by a schedule."""
+        counts = [len(block) for block in self._recent]
+        if self._earlier < self._MIN_EARLIER or 2 * max(counts) > BLOCK_REPORTS:
+            return False
+        if sum(map(bool, counts)) < self._MIN_BLOCKS_WITH or _is_scheduled(slow):
+            return False
+        rate = (self._earlier_slow + self._ADDED[0]) / (self._earlier + self._ADDED[1])
+        expected = self._WINDOW * max(rate, self._LOWEST_RATE)
+        return poisson_tail(len(slow), expected) < self._PROBABILITY
+
+
+def _for_same_work(times: Series, longest: Series, reports: int) -> list[float]:
+    """Return the last durations; shorter by the factor by which a longest completion is longer."""
+    durations, lengths = times.recent(reports), longest.recent(reports)
+    if longest.count != times.count or (usual := median(lengths)) <= 0:
+        return durations
+    return [d / max(1.0, length / usual) for d, length in zip(durations, lengths, strict=True)]
+
+
+def _is_scheduled(steps: Sequence[_SlowStep]) -> bool:
+    """Whether all of the steps are a multiple of some distance apart."""
+    return math.gcd(*(b.number - a.number for a, b in pairwise(steps))) > 1
 
 
 class GpuIdle(Detector):

@@ -7,7 +7,12 @@ from collections import deque
 from collections.abc import Sequence
 
 from logflume.diagnosis.detector import Detector, state
-from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR, critical_value
+from logflume.diagnosis.error_rate import (
+    BLOCK_REPORTS,
+    CORRELATION_FACTOR,
+    critical_value,
+    poisson_tail,
+)
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import Series, median
@@ -25,9 +30,38 @@ __all__ = [
 ]
 
 _LOWER_PRECISION = (
-    "Resume from an earlier checkpoint; lower `learning_rate` or `max_grad_norm`, and use `bf16` "
-    "instead of `fp16`."
+    "Resume from an earlier checkpoint with a lower `learning_rate`; use `bf16` instead of `fp16`. "
+    "Clipping doesn't help: `max_grad_norm` scales infinity to NaN."
 )
+
+
+class _Recurrence:
+    """How often something has happened in the last 50 reports.
+
+    Args:
+        excused: How many times within the first 20 reports don't count.
+    """
+
+    _REPORTS = 50
+    _LIMIT = 5
+    _START = 20
+
+    def __init__(self, excused: int = 0) -> None:
+        self._excused = excused
+        self._seen: deque[int] = deque()
+
+    def add(self, report: int) -> str | None:
+        """Note that it happens in a report; return how often in words, None if it is seldom."""
+        seen = self._seen
+        if report <= self._START and self._excused:
+            self._excused -= 1
+            return None
+        if not seen or seen[-1] != report:
+            seen.append(report)
+        while seen[0] <= report - self._REPORTS:
+            seen.popleft()
+        reports = min(report, self._REPORTS)
+        return f"{len(seen)} of {reports} reports" if len(seen) >= self._LIMIT else None
 
 
 class NonfiniteLoss(Detector):
@@ -52,49 +86,75 @@ class NonfiniteLoss(Detector):
 
 
 class NonfiniteGradient(Detector):
-    """The norm of the gradient is NaN or infinite, but the loss isn't.
+    """The norm of the gradient is NaN or infinite in five of 50 reports, but the loss isn't.
 
-    transformers reports a loss of 0.0 in such a step.
+    transformers reports a loss of 0.0 in such a step. With `fp16`, a single one is normal: the
+    scaler of the loss finds the largest scale by trial, and skips the step in which it overflows.
+    After its start, that is one step in 2,000 with the settings of PyTorch; five in 50 would have a
+    probability of less than 1 in 5,000 if it were one in 100. At the start, each skipped step
+    halves the scale, so ten of the first 20 reports don't count.
     """
 
     signal = "nonfinite_gradient"
     severity = "critical"
     reads = ("grad_norm",)
     each_report = True
-    meaning = "The norm of the gradient is NaN or infinite, whatever loss is reported."
+    meaning = (
+        "The norm of the gradient is NaN or infinite again and again, whatever loss is reported."
+    )
     cause = "An overflow in the backward pass; the step is skipped, or it corrupts the weights."
     try_next = _LOWER_PRECISION
     literature = "Micikevicius et al. 2018, Mixed Precision Training, arXiv:1710.03740"
 
+    _recurrence: _Recurrence = state(lambda: _Recurrence(excused=10))
+
     def evaluate(self, history: History) -> Evidence | None:
-        """Look at the latest report only."""
+        """Count the reports whose norm is not finite."""
         value = history.nonfinite.get("grad_norm")
         if value is None or "loss" in history.nonfinite:
             return None
-        return Evidence(f"The norm of the gradient is {value}.", history.name("grad_norm"), value)
+        if (often := self._recurrence.add(history.reports)) is None:
+            return None
+        return Evidence(
+            f"The norm of the gradient is {value}; it was not finite in {often}.",
+            history.name("grad_norm"),
+            value,
+        )
 
 
 class NonfiniteMetric(Detector):
-    """A metric of the policy is NaN or infinite, but loss and gradient aren't."""
+    """A metric of the policy is NaN or infinite in five of 50 reports; loss and gradient aren't.
+
+    A single token to which one of the policies gives no probability makes a single report infinite.
+    """
 
     signal = "nonfinite_metric"
     reads = ("kl", "entropy", "sampling/importance_sampling_ratio/mean")
     triggers = 3
     each_report = True
-    meaning = "A metric of the policy is NaN or infinite, although loss and gradient are not."
+    meaning = (
+        "A metric of the policy is NaN or infinite again and again, although loss and gradient are "
+        "not."
+    )
     cause = "Log probabilities of minus infinity: a token that one of the policies can't produce."
     try_next = (
         "Compare the log probabilities of both policies; use the same `temperature` and `top_k` "
         "for both."
     )
 
+    _recurrence: _Recurrence = state(_Recurrence)
+
     def evaluate(self, history: History) -> Evidence | None:
-        """Look at the latest report only."""
+        """Count the reports in which one of the metrics is not finite."""
         if not history.nonfinite or not history.nonfinite.keys().isdisjoint({"loss", "grad_norm"}):
             return None
         for metric in self.reads:
             if (value := history.nonfinite.get(metric)) is not None:
-                return Evidence(f"{history.name(metric)} is {value}.", history.name(metric), value)
+                if (often := self._recurrence.add(history.reports)) is None:
+                    return None
+                name = history.name(metric)
+                text = f"{name} is {value}; such values were in {often}."
+                return Evidence(text, name, value)
         return None
 
 
@@ -163,7 +223,7 @@ class GradientSpikes(Detector):
         rate = self._earlier / max(norms.count - self._WINDOW, self._WINDOW)
         expected = self._WINDOW * min(max(rate, lowest), highest)
         window, counted = self._WINDOW, spikes
-        if _poisson_tail(len(spikes), expected) > self._PROBABILITY:
+        if poisson_tail(len(spikes), expected) > self._PROBABILITY:
             if not self._has_extremes(norms.count, norms.last):
                 return None
             window, counted = self._LONG_WINDOW, self._extremes
@@ -441,12 +501,3 @@ class NoGradient(Detector):
             return None
         text = f"The norm of the gradient fell from {norms.top.level:.3g} to {value:.3g}."
         return Evidence(text, name, value, norms.top.level, limit)
-
-
-def _poisson_tail(count: int, expected: float) -> float:
-    """Return the probability of at least `count` events."""
-    term = total = math.exp(-expected)
-    for index in range(1, count):
-        term *= expected / index
-        total += term
-    return 1 - total if count else 1.0

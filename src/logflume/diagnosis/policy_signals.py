@@ -33,10 +33,12 @@ class KlRunaway(Detector):
     training to its end, and one that approaches a plateau grows less. A divergence that is `factor`
     times as high as in the middle is therefore accelerating. It also has to exceed a level: `level`
     nats a token for the divergence from the reference, a fifth of that for the divergence of one
-    update or of the sampler, and 40 times as much for a sum over completions. Where rewards are
-    reported, two more cases are found: a divergence of six times the level that has grown by 30 %
-    in 50 reports; and a divergence from the reference of four times the level, either after 50
-    reports, or in the first 20, because a policy starts at its reference.
+    update, and 40 times as much for a sum over completions. A fifth of the level is enough for the
+    divergence from the reference if the reward has lost a seventh since the middle, or since its
+    best if that came later, by more than noise. Where rewards are reported, two more cases are
+    found: a divergence of six times the level that has grown by 30 % in 50 reports; and a
+    divergence from the reference of four times the level, either after 50 reports, or in the first
+    20, because a policy starts at its reference.
 
     Args:
         factor: The smallest ratio of the current value to that in the middle.
@@ -44,8 +46,8 @@ class KlRunaway(Detector):
     """
 
     signal = "kl_runaway"
-    reads = ("kl", "update_kl", "mismatch_kl", "objective/kl")
-    triggers = 4
+    reads = ("kl", "update_kl", "objective/kl")
+    triggers = 3
     each_report = True
     meaning = "The KL divergence grows faster and faster, or stays far above what is usual."
     cause = "The policy leaves the reference: the penalty is too weak for this learning rate."
@@ -56,7 +58,6 @@ class KlRunaway(Detector):
     _LEVELS: ClassVar = {
         "kl": 1.0,
         "update_kl": 0.2,
-        "mismatch_kl": 0.2,
         "objective/kl": 40.0,  # a sum over the tokens of a completion
     }
     _FAR = 6.0
@@ -64,6 +65,8 @@ class KlRunaway(Detector):
     _FAR_WITHOUT_GROWTH = 4.0
     _START_BLOCKS = 2
     _LASTING_BLOCKS = 5
+    _SHARE_WITH_LOSS = 0.2
+    _LOSS = 1 / 7
 
     factor: float = 4.0
     level: float = 0.5
@@ -72,8 +75,13 @@ class KlRunaway(Detector):
         """Compare the median of the last ten reports with the middle of the training."""
         for metric in self.reads:
             series, level = history[metric], self._LEVELS[metric] * self.level
-            if not series.last >= level:  # NaN: not reported
+            less = self._SHARE_WITH_LOSS * level if metric == "kl" else level
+            if not series.last >= less:  # NaN: not reported
                 continue
+            if series.last < level:
+                if not self._has_lost(history["reward"], series):
+                    continue
+                level = less
             # Trainers without rewards, such as KTO, report sums over completions under this name.
             has_rewards = "reward" in history
             far = self._FAR * level if has_rewards else math.inf
@@ -92,6 +100,15 @@ class KlRunaway(Detector):
             if has_rewards and metric == "kl" and self._is_far_for_long(series):
                 return self._found_for_long(history, series)
         return None
+
+    def _has_lost(self, rewards: Series, series: Series) -> bool:
+        """Whether the reward has fallen since the middle, or since its best if that came later."""
+        if rewards.top is None or not series.blocks:
+            return False
+        middle = series.blocks[len(series.blocks) // 2].end
+        best, now = rewards.mean_at(max(middle, rewards.top.end)), rewards.mean(3)
+        # The best is the highest of many blocks, so its noise is not that of an average one.
+        return best - now > max(self._LOSS * abs(best), 2 * rewards.error(3, 3))
 
     def _is_far_for_long(self, series: Series) -> bool:
         last = [block.level for block in series.blocks[-self._LASTING_BLOCKS :]]
@@ -359,25 +376,35 @@ class ClipSaturation(Detector):
 
 
 class ImportanceRatioOff(Detector):
-    """The mean importance ratio is far from 1, or the log probabilities differ widely.
+    """The mean importance ratio is far from 1, or the probabilities differ more and more.
 
     The ratio is the median of ten reports. A ratio of whole sequences also shrinks because
     completions become longer. If the mean difference of the log probabilities of tokens is
-    reported, this difference therefore has to be twice that of its lowest block, or at least a
-    quarter of `difference`.
+    reported, this difference therefore has to be twice that of its lowest block, or at least
+    half of `difference`.
+
+    What is measured for each token must not grow, as long as sampler and trainer have the same
+    weights: the median of ten reports must be four times the lowest block, and at least as high as
+    `difference` for log probabilities (TRL, and the excess over 1 of NeMo-RL's multiplicative
+    error, which has to stay below that in most of NeMo-RL's own tests), at least 0.3 times
+    that for probabilities (verl: 0.03, where about 0.004 is usual, and 0.012 if the sampler
+    computes with 8 bits), and at least half of it for the KL divergence (0.05 nats, where 0.001 is
+    usual, and 0.005 with 8 bits).
 
     Args:
         factor: The smallest factor by which the ratio is above or below 1.
-        difference: The smallest mean difference of log probabilities, in nats; it must also be
-            four times that of the lowest block.
+        difference: The smallest mean difference of log probabilities, in nats.
     """
 
     signal = "importance_ratio_off"
     reads = (
         "sampling/importance_sampling_ratio/mean",
         "sampling/sampling_logp_difference/mean",
+        "token_mult_prob_error",
+        "training/rollout_probs_diff_mean",
+        "mismatch_kl",
     )
-    triggers = 2
+    triggers = 5
     each_report = True
     meaning = "The sampler and the trainer disagree on the probabilities of tokens."
     cause = (
@@ -385,15 +412,24 @@ class ImportanceRatioOff(Detector):
     )
     try_next = (
         "Compare the log probabilities of one batch; enable `vllm_importance_sampling_correction` "
-        "(TRL) or `rollout_is` (verl); synchronize the weights more often."
+        "(TRL), `rollout_is` (verl) or `use_importance_sampling_correction` (NeMo-RL); synchronize "
+        "the weights more often."
     )
     literature = "Yao et al. 2025, Your Efficient RL Framework Secretly Brings You Off-Policy RL"
 
     _DIFFERENCE_FACTOR = 2.0
-    _SHARE_OF_DIFFERENCE = 0.25
+    _SHARE_OF_DIFFERENCE = 0.5
+    _TIMES = 4.0
+    _MEASURES: ClassVar = {
+        # The level as a multiple of `difference`, the value without any difference, and the unit.
+        "sampling/sampling_logp_difference/mean": (1.0, 0.0, " nats"),
+        "token_mult_prob_error": (1.0, 1.0, ""),
+        "training/rollout_probs_diff_mean": (0.3, 0.0, ""),
+        "mismatch_kl": (0.5, 0.0, " nats"),
+    }
 
     factor: float = 1.3
-    difference: float = 0.2
+    difference: float = 0.1
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the medians of the last ten reports with 1, and with the lowest block."""
@@ -407,18 +443,27 @@ class ImportanceRatioOff(Detector):
                 return Evidence(
                     f"{name} is {value:.3g}, where 1 is expected.", name, value, 1.0, self.factor
                 )
-        series = history[self.reads[1]]
-        level = self.difference
-        change = risen(series, level=level, rise=level / 2, reports=10)
-        if change is None or change.value < 4 * change.before:
+        for metric, (share, origin, unit) in self._MEASURES.items():
+            level = share * self.difference
+            if history[metric].last >= origin + level:  # False for NaN: not reported
+                found = self._grown(history, metric, level, origin, unit)
+                if found is not None:
+                    return found
+        return None
+
+    def _grown(
+        self, history: History, metric: str, level: float, origin: float, unit: str
+    ) -> Evidence | None:
+        change = risen(history[metric], level=origin + level, rise=level / 2, reports=10)
+        if change is None or change.value - origin < self._TIMES * (change.before - origin):
             return None
-        name = history.name(self.reads[1])
+        name = history.name(metric)
         return Evidence(
-            f"{name} rose from {change.before:.3g} to {change.value:.3g} nats.",
+            f"{name} rose from {change.before:.3g} to {change.value:.3g}{unit}.",
             name,
             change.value,
             change.before,
-            level,
+            origin + level,
         )
 
     def _tokens_differ(self, differences: Series) -> bool:

@@ -127,7 +127,9 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "val/ratio",
         "probs_ratio",
     ),
-    "sampling/sampling_logp_difference/mean": ("training/rollout_probs_diff_mean",),
+    "sampling/sampling_logp_difference/mean": (),
+    "training/rollout_probs_diff_mean": (),
+    "token_mult_prob_error": (),
     "completions/mean_length": (
         "response_length/mean",
         "response_length",
@@ -139,6 +141,13 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "mean_gen_tokens_per_sample",
         "rollout/response_length_mean",
         "train/agg/effective/agent/num_output_tokens/mean",
+    ),
+    "completions/max_length": (
+        "response_length/max",
+        "decode_len/all/max",
+        "seq_len/all/max",
+        "seq_len/max",
+        "max_gen_tokens_per_sample",
     ),
     "completions/clipped_ratio": (
         "response_length/clip_ratio",
