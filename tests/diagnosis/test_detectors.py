@@ -942,7 +942,7 @@ def test_a_change_without_noise(
     found = []
     for step in range(110):
         share = min(1.0, max(0.0, (step - onset + 1) / ramp))
-        report = {"reward": 0.5 + step / 1000, "loss": 0.01}
+        report = {"reward": 0.8 + step / 1000, "loss": 0.01}
         report[metric] = before + share * (after - before)
         found += diagnosis.observe({"event": "training", "step": step, **report})
     assert signal in [f.signal for f in found]

@@ -32,6 +32,7 @@ class _Points:
         self.count = 0
         self.evaluated: list[float] = []
         self.trained: list[float] = []
+        self.reports: list[int] = []
 
     def add(self, evaluations: Series, training: Series, *, min_blocks: int = 0) -> bool:
         """Add the latest evaluation, if there is one; return whether there are enough.
@@ -49,6 +50,7 @@ class _Points:
         self.evaluated.append(evaluations.last)
         recent = training.recent(2 * BLOCK_REPORTS)
         self.trained.append(sum(recent) / len(recent))
+        self.reports.append(training.blocks[-1].end if training.blocks else 0)
         return len(self.evaluated) >= _MIN_EVALUATIONS
 
 
@@ -61,9 +63,9 @@ class EvaluationFalling(Detector):
     successive evaluations. If several data sets are evaluated, each one is compared: one task can
     be forgotten while the others are learned.
 
-    If the reward of the training falls as well, the problems of the training may have become
-    harder, but not those of the evaluations: the last three of them must all have lost a third of
-    the best.
+    If the reward of the training falls as well, its problems may have become harder, and those of
+    the evaluations with them. Then the last three evaluations must all have lost a third of the
+    best, and the training must have fallen gradually: less than half of it from two blocks to the next two.
 
     Args:
         share: The fall of the reward, as a share of the best.
@@ -130,9 +132,12 @@ class EvaluationFalling(Detector):
         falls_with_training = sign * (points.trained[-1] - trained_before) < -0.02 * abs(
             trained_before
         )
-        lost = before - max(sign * one for one in points.evaluated[-_MEAN_OF:])
-        if falls_with_training and (metric == "eval/loss" or lost < self._LOST_SHARE * scale):
-            return None
+        if falls_with_training:
+            lost = before - max(sign * one for one in points.evaluated[-_MEAN_OF:])
+            training = history[_trained(history, metric, is_same_scale=False)]
+            is_gradual = _falls_gradually(training, points.reports[best + _MEAN_OF - 1])
+            if metric == "eval/loss" or lost < self._LOST_SHARE * scale or not is_gradual:
+                return None
         name = history.name(metric)
         return Evidence(
             f"{name} of evaluations went from {sign * before:.3g} to {sign * value:.3g}, while "
@@ -244,6 +249,14 @@ def _scale(history: History, metric: str, value: float) -> float:
     """Return what a change is compared with: a reward may pass through zero."""
     scale = reward_scale(history, value) if metric == "eval/reward" else math.nan
     return scale if scale == scale else abs(value)
+
+
+def _falls_gradually(series: Series, since: int) -> bool:
+    """Whether less than half of a fall since a report is from two blocks to the next two."""
+    means = [block.mean for block in series.blocks if block.end >= since]
+    levels = [(a + b) / 2 for a, b in pairwise(means)]
+    steepest = max((a - b for a, b in zip(levels, levels[2:], strict=False)), default=math.inf)
+    return steepest < (levels[0] - levels[-1]) / 2 if levels else False
 
 
 def _smallest_change(history: History, metric: str) -> float:
