@@ -65,7 +65,8 @@ class EvaluationFalling(Detector):
 
     If the reward of the training falls as well, its problems may have become harder, and those of
     the evaluations with them. Then the last three evaluations must all have lost a third of the
-    best, and the training must have fallen gradually: less than half of it from two blocks to the next two.
+    best, and the training must have fallen gradually: less than half of it from two blocks to the
+    next two.
 
     Args:
         share: The fall of the reward, as a share of the best.
