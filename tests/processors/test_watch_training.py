@@ -195,8 +195,10 @@ def test_learning_the_format_first_raises_no_alert() -> None:
     """A reward that rises at first while correctness is flat, which then follows, is fine."""
     assert [] == signals(
         reports(
-            reward=rising(0.1, 0.6, 2 * WINDOW) + noisy(0.6, 6 * WINDOW),
-            rewards__correctness__mean=noisy(0.1, 8 * WINDOW),
+            reward=rising(0.1, 0.6, 2 * WINDOW)
+            + noisy(0.6, 2 * WINDOW)
+            + rising(0.6, 0.8, 4 * WINDOW),
+            rewards__correctness__mean=noisy(0.1, 4 * WINDOW) + rising(0.1, 0.3, 4 * WINDOW),
             rewards__correctness__std=[0.4] * (8 * WINDOW),
         )
     )
