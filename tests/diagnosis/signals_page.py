@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from logflume.diagnosis.detectors import DETECTORS
-from logflume.diagnosis.resume import RewardRescaled
 from logflume.diagnosis.slow_rank import SlowRank
 
 __all__ = ["PAGE", "with_signals"]
 
 PAGE = Path(__file__).parents[2] / "docs" / "diagnosis.md"
 
-_SIGNALS: list[Any] = [*DETECTORS, SlowRank, RewardRescaled]
+_SIGNALS: list[Any] = [*DETECTORS, SlowRank]
 _MARK = "<!-- python -m tests.diagnosis.signals_page: {} -->\n"
 _WRAPPED = re.compile(r"(?<=[^\n])\n *(?=[^\s-])")
 """A line break within a paragraph or an item of a list."""

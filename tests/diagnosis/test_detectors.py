@@ -1215,7 +1215,7 @@ def test_a_change_without_noise(
     found = []
     for step in range(110):
         share = min(1.0, max(0.0, (step - onset + 1) / ramp))
-        report = {"reward": 0.5 + step / 1000, "loss": 0.01}
+        report = {"reward": 0.8 + step / 1000, "loss": 0.01}
         report[metric] = before + share * (after - before)
         found += diagnosis.observe({"event": "training", "step": step, **report})
     assert signal in [f.signal for f in found]
@@ -1393,3 +1393,150 @@ def test_how_hard_groups_are(
     other = {"groups_too_easy": "never solve", "groups_too_hard": "always solve"}[signal]
     assert signal == finding.signal
     assert other not in finding.cause + finding.try_next
+
+
+def _observe(events: list[dict[str, Any]], *, is_finished: bool = True) -> list[str]:
+    """Return the signals that events raise, followed by the end of the run."""
+    diagnosis = Diagnosis()
+    ending = [{"event": "run_finished", "status": "finished"}] if is_finished else []
+    return [finding.signal for event in events + ending for finding in diagnosis.observe(event)]
+
+
+def _rewards(
+    level: Callable[[int], float], reports: int = 120, noise: float = 0.03, **others: Any
+) -> list[dict[str, Any]]:
+    """Return reports of a reward around a level."""
+    rng = np.random.default_rng(5)
+    values = [level(step) + noise * float(rng.standard_normal()) for step in range(reports)]
+    return [
+        {"event": "training", "step": step, "reward": value, **others}
+        for step, value in enumerate(values)
+    ]
+
+
+def _with_evaluations(
+    events: list[dict[str, Any]], accuracy: Callable[[int], float], *, noise: float = 0.02
+) -> list[dict[str, Any]]:
+    """Return the events with an evaluation after each fifth report."""
+    rng = np.random.default_rng(7)
+    mixed: list[dict[str, Any]] = []
+    for event in events:
+        mixed.append(event)
+        if (step := event["step"]) % 5 == 4:
+            value = accuracy(step) + noise * float(rng.standard_normal())
+            mixed.append({"event": "evaluation", "step": step, "accuracy": value})
+    return mixed
+
+
+@pytest.mark.parametrize(("gain", "found"), [(0.0, ["reward_plateau"]), (0.15, [])])
+def test_a_flat_reward_without_a_spread(gain: float, found: list[str]) -> None:
+    """A run that has learned nothing is named at its end, whether or not a spread is reported."""
+    assert found == _observe(_rewards(lambda step: 0.4 + gain * step / 120))
+
+
+def test_a_flat_reward_while_evaluations_rise() -> None:
+    """A reward that a curriculum keeps flat is no plateau while evaluations rise."""
+    events = _rewards(lambda step: 0.4)
+    assert "reward_plateau" in _observe(_with_evaluations(events, lambda step: 0.4))
+    assert [] == _observe(_with_evaluations(events, lambda step: 0.3 + step / 400))
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.04])
+def test_a_reward_of_unknown_maximum_that_still_rises(gain: float) -> None:
+    """A small gain that exceeds noise is no plateau, although it is below 5 % of the reward."""
+    found = _observe(_rewards(lambda step: 1.3 + gain * step / 150, 150), is_finished=False)
+    assert ([] if gain else ["reward_plateau"]) == found
+
+
+@pytest.mark.parametrize(("duration", "found"), [(80, ["evaluation_falling"]), (1, [])])
+def test_evaluations_that_fall_with_the_training(duration: int, found: list[str]) -> None:
+    """A policy that is lost gradually is named; evaluations may follow a curriculum's stages."""
+
+    def level(step: int) -> float:
+        return 0.8 - 0.4 * min(1.0, max(0, step - 60) / duration)
+
+    assert found == _observe(_with_evaluations(_rewards(level, 150), level), is_finished=False)
+
+
+def test_evaluations_of_problems_that_are_never_solved() -> None:
+    """What one problem of an evaluation changes says nothing about the policy."""
+    events = _rewards(lambda step: 0.0004, 200, 0.0)
+    shares = [0.005 if step == 24 else 0.0 for step in range(200)]
+    found = _observe(_with_evaluations(events, lambda step: shares[step], noise=0.0))
+    assert not {"evaluation_falling", "evaluation_gap"} & set(found)
+
+
+def _jumping(factor: float, ramp: int, spread: float = 0.4) -> list[dict[str, Any]]:
+    """Return reports whose reward and spread grow by a factor, from report 65 on."""
+    events = _rewards(lambda step: 0.7, 100)
+    for step, event in enumerate(events):
+        scale = 1 + (factor - 1) * min(1.0, max(0, step - 64) / ramp)
+        event["reward"] *= scale
+        event["reward_std"] = spread * scale
+    return events
+
+
+@pytest.mark.parametrize(
+    ("factor", "ramp", "is_found"), [(8, 1, True), (8, 20, False), (2, 1, False)]
+)
+def test_a_reward_that_changes_its_scale(factor: float, ramp: int, *, is_found: bool) -> None:
+    """A reward on another scale from one report to the next is named, a fast learner isn't."""
+    found = _observe(_jumping(factor, ramp), is_finished=False)
+    assert is_found == ("reward_rescaled" in found)
+
+
+def test_a_gap_to_another_reward() -> None:
+    """A reward with a new scale or a new function isn't compared with earlier evaluations."""
+    rescaled = _with_evaluations(_jumping(8, 1), lambda step: 0.7)
+    assert "evaluation_gap" not in _observe(rescaled)
+    longer = _rewards(lambda step: 0.7 + (step >= 60), 120)
+    for event in longer:
+        event["rewards/style/mean"] = 0.7
+        event.update({"rewards/length/mean": 1.0} if event["step"] >= 60 else {})
+    events = _with_evaluations(longer, lambda step: 0.7)
+    for event in events:
+        if event["event"] == "evaluation":
+            event["reward"] = event.pop("accuracy")
+    assert "evaluation_gap" not in _observe(events)
+
+
+@pytest.mark.parametrize(("ramp", "is_found"), [(1, True), (30, False)])
+def test_a_judge_that_becomes_lenient(ramp: int, *, is_found: bool) -> None:
+    """A gain explains a narrow spread only if the policy can have learned it."""
+
+    def share(step: int) -> float:
+        return min(1.0, max(0, step - 50) / ramp)
+
+    events = _rewards(lambda step: 0.3 + 0.65 * share(step), 110, 0.01)
+    for step, event in enumerate(events):
+        event["reward_std"] = 0.4 - 0.39 * share(step)
+    assert is_found == ("variance_collapse" in _observe(events, is_finished=False))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "signal"),
+    [
+        (0.5, 0.5, "groups_without_signal"),
+        (0.9, 0.9, "groups_too_easy"),
+        (0.1, 0.1, "groups_too_hard"),
+        (0.8, 0.0, "groups_without_signal"),
+    ],
+)
+def test_groups_are_hard_or_easy_where_it_is_known(
+    before: float, after: float, signal: str
+) -> None:
+    """Half right is neither too easy nor too hard, and what was solved before isn't too hard."""
+    events = _rewards(lambda step: after if step >= 60 else before, 100, 0.001)
+    for step, event in enumerate(events):
+        event["frac_reward_zero_std"] = 0.95 if step >= 60 else 0.1
+    found = [one for one in _observe(events, is_finished=False) if one.startswith("groups")]
+    assert [signal] == found
+
+
+def test_only_the_format_is_learned_in_a_short_run() -> None:
+    """A run whose reward rises early by the format only is named at its end."""
+    events = _rewards(lambda step: 0.3 + 0.2 * min(1.0, step / 40), 120, 0.005)
+    for event in events:
+        event["rewards/correctness/mean"] = 0.0005 * (event["step"] % 7 == 0)
+        event["rewards/format/mean"] = 2 * event["reward"]
+    assert "reward_without_correctness" in _observe(events)

@@ -36,7 +36,7 @@ CASES = {
     "reward_with_truncation": HACK,
     "reward_without_correctness": WITHOUT_CORRECTNESS,
     "variance_collapse": COLLAPSE,
-    "groups_too_hard": NO_SIGNAL,
+    "groups_without_signal": NO_SIGNAL,
     "kl_runaway": KL_JUMP,
     "entropy_collapse": ENTROPY_FALL,
     "entropy_explosion": ENTROPY_JUMP,
@@ -164,7 +164,7 @@ def test_evaluations_are_no_reports() -> None:
 def test_the_thresholds_can_be_set() -> None:
     """Options of the detectors, and their short forms, suppress alerts or raise more of them."""
     assert "reward_with_truncation" not in signals(HACK, truncation_rise=0.95)
-    assert "groups_too_hard" not in signals(NO_SIGNAL, zero_signal_share=0.99)
+    assert "groups_without_signal" not in signals(NO_SIGNAL, zero_signal_share=0.99)
     assert [] == signals(KL_JUMP, detectors={"kl_runaway": {"level": 2.0}})
     less = reports(reward=noisy(1.0) * 2, reward_std=noisy(1.0) + noisy(0.2))
     assert "variance_collapse" not in signals(less)
@@ -196,8 +196,10 @@ def test_learning_the_format_first_raises_no_alert() -> None:
     """A reward that rises at first while correctness is flat, which then follows, is fine."""
     assert [] == signals(
         reports(
-            reward=rising(0.1, 0.6, 2 * WINDOW) + noisy(0.6, 6 * WINDOW),
-            rewards__correctness__mean=noisy(0.1, 8 * WINDOW),
+            reward=rising(0.1, 0.6, 2 * WINDOW)
+            + noisy(0.6, 2 * WINDOW)
+            + rising(0.6, 0.8, 4 * WINDOW),
+            rewards__correctness__mean=noisy(0.1, 4 * WINDOW) + rising(0.1, 0.3, 4 * WINDOW),
             rewards__correctness__std=[0.4] * (8 * WINDOW),
         )
     )
@@ -212,7 +214,7 @@ def test_correctness_near_its_maximum_raises_no_alert() -> None:
 
 def test_truncation_without_a_gain_is_named_so() -> None:
     """More truncation without more reward is no reward hack."""
-    assert ["truncation"] == signals(
+    assert ["truncation", "reward_plateau"] == signals(
         [{**report, "reward": reward} for report, reward in zip(HACK, noisy(1.0) * 2, strict=True)]
     )
 
@@ -262,7 +264,7 @@ def test_rewards_without_a_trainer() -> None:
     """A training loop that only logs rewards is evaluated as well."""
     groups = [{"a": [1.0, 1.0, 0.0, 0.0], "num_generations": 2}] * (12 * WINDOW)
     found = signals(groups, "reward")
-    assert {"groups_too_easy", "reward_plateau"} == set(found)
+    assert {"groups_without_signal", "reward_plateau"} == set(found)
 
 
 def test_mappings_are_read_as_they_are_recorded() -> None:

@@ -39,6 +39,7 @@ from logflume.diagnosis.policy_signals import (
     KlRunaway,
     ReferenceIsPolicy,
 )
+from logflume.diagnosis.rescaling_signals import RewardRescaled
 from logflume.diagnosis.reward_signals import RewardPlateau, VarianceCollapse
 from logflume.diagnosis.rollout_signals import (
     DuplicateAnswers,
@@ -70,6 +71,7 @@ DETECTORS: tuple[type[Detector], ...] = (
     ClipSaturation,
     ImportanceRatioOff,
     RewardCollapse,
+    RewardRescaled,
     RewardWithTruncation,
     RewardWithoutCorrectness,
     RewardPlateau,

@@ -13,7 +13,7 @@ from logflume.diagnosis.detectors import SIGNALS
 from logflume.diagnosis.finding import SEVERITIES, Evidence, Finding
 from logflume.diagnosis.history import History
 from logflume.diagnosis.options import read_options
-from logflume.diagnosis.resume import RESUME_BLOCKS, RewardRescaled, find_change
+from logflume.diagnosis.resume import RESUME_BLOCKS, find_change
 from logflume.diagnosis.slow_rank import SlowRank
 from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis
 from logflume.exceptions import RunError
@@ -24,7 +24,7 @@ from logflume.runs.files import Writer, find_writers
 
 __all__ = ["RecordedFinding", "RunDiagnosis", "diagnose_run", "open_findings"]
 
-_OURS = SIGNALS | {SlowRank.signal, RewardRescaled.signal}
+_OURS = SIGNALS | {SlowRank.signal}
 """All signals that are raised here. An alert with another signal was logged by the user."""
 
 

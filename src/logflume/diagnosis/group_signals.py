@@ -55,7 +55,9 @@ class GroupsWithoutSignal(Detector):
 
     Whether they are too easy or too hard is known from the shares of groups with right and with
     wrong answers only; without these, from the function for correctness, the completions that are
-    known to be correct, or the reward.
+    known to be correct, or the reward. Three of four of these groups, or of the answers, are right
+    or wrong; in between, it is neither. Nor are problems called too hard when the policy has solved
+    such problems before: 60 % of its best level is lost.
 
     Unless the groups are too easy, a gain excuses the high share: more correct answers (or more
     reward, where correctness is unknown) than before the rise; without a rise, more than at
@@ -92,6 +94,13 @@ class GroupsWithoutSignal(Detector):
     _MIN_BLOCKS = 8
     _NEARLY_ALL = 0.98
     _NEARLY_ALL_BLOCKS = 15
+    _MOST = 0.75
+    _LOST = 0.6
+    _CAUSE_OF_LOSS = (
+        "The policy solved such problems before: it has degenerated, or what checks its answers is "
+        "broken; or the problems have become much harder."
+    )
+    _TRY_AFTER_LOSS = "Read completions from before and after; look at what was found first."
 
     share: float = 0.65
 
@@ -125,20 +134,27 @@ class GroupsWithoutSignal(Detector):
                 return None
             if has_gained(answers, since, share=self._GAIN):
                 return None
-        name = history.name(metric)
-        what = _WHAT.get(kind, "too easy or too hard")
+        is_lost = kind == _TOO_HARD and has_risen and self._is_lost(solved(history))
+        if is_lost:
+            kind = self.signal
+        reason = f": the problems are {_WHAT[kind]} to learn from" if kind in _WHAT else ""
         return Evidence(
-            f"In {share:.0%} of the groups, all completions have the same reward: the problems are "
-            f"{what} to learn from.",
-            name,
+            f"In {share:.0%} of the groups, all completions have the same reward{reason}.",
+            history.name(metric),
             share,
             lowest,
             self.share,
             signal=kind,
             severity="info" if kind == _TOO_EASY else None,
-            cause=_CAUSE.get(kind),
-            try_next=_TRY_NEXT.get(kind),
+            cause=self._CAUSE_OF_LOSS if is_lost else _CAUSE.get(kind),
+            try_next=self._TRY_AFTER_LOSS if is_lost else _TRY_NEXT.get(kind),
         )
+
+    def _is_lost(self, answers: Series) -> bool:
+        """Whether the answers have lost most of their best level."""
+        if answers.top is None:
+            return False
+        return answers.blocks[-1].level < (1 - self._LOST) * answers.top.level
 
     def _certain_share(self, series: Series) -> float | None:
         """Return the mean share of the fewest reports that make it certain; None if none do."""
@@ -158,7 +174,7 @@ class GroupsWithoutSignal(Detector):
     def _kind(self, history: History) -> str:
         _, all_correct, none_correct = (history[metric].mean(2) for metric in self.reads)
         if all_correct != none_correct and all_correct + none_correct > 0:  # False for NaN
-            return _TOO_EASY if all_correct > none_correct else _TOO_HARD
+            return self._kind_at(all_correct / (all_correct + none_correct))
         metric = find_solved(history)
         place = position(history, metric, blocks=2)
         if place is None:
@@ -167,9 +183,13 @@ class GroupsWithoutSignal(Detector):
         rewards = history[metric]
         if place is None and rewards.top is not None and rewards.top.level > 0:
             place = rewards.blocks[-1].level / rewards.top.level
-        if place is None:
-            return self.signal
-        return _TOO_EASY if place >= 0.5 else _TOO_HARD
+        return self.signal if place is None else self._kind_at(place)
+
+    def _kind_at(self, place: float) -> str:
+        """Return what the groups are, given how many of their answers are right, 0 to 1."""
+        if place >= self._MOST:
+            return _TOO_EASY
+        return _TOO_HARD if place <= 1 - self._MOST else self.signal
 
 
 def _has_begun(series: Series) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from logflume.diagnosis.collapse_signals import RewardCollapse
-from logflume.diagnosis.finding import Evidence, Finding, Severity
+from logflume.diagnosis.finding import Evidence, Finding
 from logflume.diagnosis.history import History
+from logflume.diagnosis.rescaling_signals import RewardRescaled
 
-__all__ = ["RESUME_BLOCKS", "RewardRescaled", "find_change"]
+__all__ = ["RESUME_BLOCKS", "find_change"]
 
 RESUME_BLOCKS = 2
 """Number of blocks of the reward after a resume that are compared with those before."""
@@ -14,22 +15,6 @@ RESUME_BLOCKS = 2
 _SHARE = 1 / 3
 _FACTOR = 1.5
 _MIN_BLOCKS = 5
-
-
-class RewardRescaled:
-    """The reward is larger after a resume than it ever was before.
-
-    The first two blocks after the resume are 1.5 times as far from zero as any block before, and by
-    more than noise (a probability of 1/600). The spread of the reward within groups, if it is
-    reported, is 1.5 times as wide as in any block before. The attempt before has at least 50
-    reports, because a policy that has just begun may learn as fast.
-    """
-
-    signal = "reward_rescaled"
-    severity: Severity = "warning"
-    meaning = "The reward has another scale since the training was resumed."
-    cause = "Weights or functions of the reward have changed, or their normalization started over."
-    try_next = "Compare `reward_weights` and the reward functions of both attempts."
 
 
 def find_change(before: History, after: History) -> Finding | None:

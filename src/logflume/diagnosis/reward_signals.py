@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import stdev
 
 from logflume.diagnosis.detector import Detector, has_gained
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
+from logflume.diagnosis.jump import reports_since_fall
 from logflume.diagnosis.scale import CORRECTNESS, find_correctness, position
-from logflume.diagnosis.series import Series
+from logflume.diagnosis.series import Block, Series
 
 __all__ = [
     "RewardPlateau",
     "VarianceCollapse",
 ]
+
+_EVALUATIONS = 50
+_EVALUATIONS_OF_PLACE = 3
+_MIN_THIRD = 2
 
 
 class RewardPlateau(Detector):
@@ -25,15 +33,18 @@ class RewardPlateau(Detector):
     the start, flat means that the difference between the first half and the second, including two
     standard errors of independent reports, is below 5 % of the reward. If it has risen, it must be
     flat for longer than it rose, 60 % of the training, with a difference below 2 %, and below 58 %
-    of its maximum, as estimated by `position`. A reward that rises and falls, as with a curriculum,
-    is not flat. A reward that doesn't change at all is flat after 50 reports.
+    of its maximum, as estimated by `position`, or of that of evaluations. A reward that rises and
+    falls, as with a curriculum, is not flat; nor is one whose gain exceeds 1.5 standard errors of
+    means of blocks, or whose evaluations rise, by two standard errors from the first third of them
+    to the last. A reward that doesn't change at all is flat after 50 reports.
 
     At the end of the training, there is no later gain to wait for: the learning rate has decayed to
     a tenth, 90 % of the steps are made, or the run is finished. Then the thirds of 80 reports or
     more are compared. The reward is flat if the second and the third one differ from the first one
     by less than 20 % of the spread of rewards within groups that have any, including two standard
-    errors of means of blocks; if the gain itself is below 1.5 standard errors; and if the reward is
-    below 85 % of its maximum.
+    errors of means of blocks; and if the reward is below 85 % of its maximum. A difference below 10
+    % is flat even if it is a clear gain. Where no spread is reported, that of a share of solved
+    problems is known, if the reward is one, and half of the reward is taken otherwise.
 
     Args:
         reports: Length of the plateau; at least 60.
@@ -62,9 +73,11 @@ class RewardPlateau(Detector):
     _LOW = 0.58
     _CONSTANT_REPORTS = 50
     _SHARE_OF_SPREAD = 0.2
+    _TINY_SHARE_OF_SPREAD = 0.1
     _MIN_BLOCKS = 8
     _ERRORS_OF_GAIN = 1.5
     _ROOM = 0.85
+    _EVALUATED = ("eval/reward", "eval/accuracy")
 
     reports: int = 150
 
@@ -92,7 +105,7 @@ class RewardPlateau(Detector):
             return None
         start = sum(block.level for block in rewards.blocks[:3]) / 3
         value = rewards.mean(half)
-        place = position(history, metric, blocks=half)
+        place = _place(history, metric, half)
         if value - start < self._MAX_GAIN * abs(value) and not self._varies(
             rewards, len(rewards.blocks)
         ):
@@ -111,29 +124,32 @@ class RewardPlateau(Detector):
         gain, error = abs(value - before), 2 * rewards.error(half, half) / CORRELATION_FACTOR
         if gain + error >= max_gain * max(abs(before), abs(value)):
             return None
-        if self._varies(rewards, 2 * half):
+        if self._varies(rewards, 2 * half) or self._is_learning(history, 2 * half, half):
             return None
         return self._found(history, before, value, 2 * half * BLOCK_REPORTS)
 
     def _flat_to_the_end(self, history: History, metric: str) -> Evidence | None:
         rewards = history["reward"]
         third = len(rewards.blocks) // 3
-        is_long = len(rewards.blocks) >= self._MIN_BLOCKS
-        if not (history.is_ending and is_long and history["reward_std"].blocks):
+        if not history.is_ending or len(rewards.blocks) < self._MIN_BLOCKS:
             return None
         means = [block.mean for block in rewards.blocks]
         before, middle, value = (
             sum(part) / len(part) for part in (means[:third], means[third:-third], means[-third:])
         )
         error = rewards.noise_of_means * math.sqrt(2 / third)
-        gain, largest = value - before, max(abs(value - before), abs(middle - before))
-        limit = self._SHARE_OF_SPREAD * _spread_where_any(history, third)
-        if gain > self._ERRORS_OF_GAIN * error or not largest + 2 * error < limit:
+        largest = max(abs(value - before), abs(middle - before)) + 2 * error
+        spread = _spread_where_any(history, third)
+        if not largest < self._SHARE_OF_SPREAD * spread:
             return None
-        place = position(history, metric)
+        place = _place(history, metric)
         if place is not None and place >= self._ROOM:
             return None
-        if self._varies(rewards, len(rewards.blocks)):
+        blocks = len(rewards.blocks)
+        is_tiny = largest < self._TINY_SHARE_OF_SPREAD * spread
+        if self._varies(rewards, blocks) or self._is_learning(
+            history, blocks, third, is_tiny=is_tiny
+        ):
             return None
         return self._found(history, before, value, 10 * len(rewards.blocks))
 
@@ -141,6 +157,25 @@ class RewardPlateau(Detector):
         """Whether levels differ by more than noise, as those of a curriculum do."""
         levels = [block.level for block in rewards.blocks[-blocks:]]
         return max(levels) - min(levels) > self._MAX_RANGE * rewards.noise
+
+    def _is_learning(
+        self, history: History, blocks: int, width: int, *, is_tiny: bool = False
+    ) -> bool:
+        """Whether the reward of the last blocks has a small, but clear gain, or evaluations rise.
+
+        Args:
+            history: The metrics.
+            blocks: Number of blocks to look at.
+            width: Number of those at the beginning and at the end that are compared.
+            is_tiny: Whether the gain is too small to count.
+        """
+        rewards = history["reward"]
+        means = [block.mean for block in rewards.blocks[-blocks:]]
+        error = rewards.noise_of_means * math.sqrt(2 / width)
+        gain = (sum(means[-width:]) - sum(means[:width])) / width
+        evaluations = (history[metric].recent(_EVALUATIONS) for metric in self._EVALUATED)
+        is_clear = gain > self._ERRORS_OF_GAIN * error and not is_tiny
+        return is_clear or any(map(_rises, evaluations))
 
     def _found(self, history: History, before: float, value: float, reports: int) -> Evidence:
         name = history.name("reward")
@@ -153,14 +188,46 @@ class RewardPlateau(Detector):
         )
 
 
+def _place(history: History, metric: str, blocks: int = 5) -> float | None:
+    """Return where the reward lies between 0 and its maximum; if unknown, where evaluations do."""
+    place = position(history, metric, blocks)
+    shares = history["eval/reward"] if "eval/reward" in history else history["eval/accuracy"]
+    if place is None and shares.count and min(shares.tail) >= 0 and max(shares.tail) <= 1:
+        recent = shares.recent(_EVALUATIONS_OF_PLACE)
+        return sum(recent) / len(recent)
+    return place
+
+
+def _rises(evaluations: Sequence[float]) -> bool:
+    """Whether the last third of some evaluations is better than the first one, but for noise."""
+    third = len(evaluations) // 3
+    if third < _MIN_THIRD:
+        return False
+    gain = (sum(evaluations[-third:]) - sum(evaluations[:third])) / third
+    # The changes from one evaluation to the next have twice the variance of an evaluation.
+    noise = stdev(b - a for a, b in pairwise(evaluations)) / math.sqrt(2)
+    return gain > 2 * noise * math.sqrt(2 / third)
+
+
 def _spread_where_any(history: History, blocks: int) -> float:
-    """Return the mean spread of the rewards within those groups that have a spread."""
-    spreads, zeros = (
-        history[metric].blocks[-blocks:] for metric in ("reward_std", "frac_reward_zero_std")
+    """Return the mean spread of the rewards within those groups that have a spread.
+
+    If it isn't reported, it is estimated from the level of the reward.
+    """
+    rewards, spreads, zeros = (
+        history[metric] for metric in ("reward", "reward_std", "frac_reward_zero_std")
     )
-    spread = sum(block.mean for block in spreads) / len(spreads)
-    share = 1 - sum(block.mean for block in zeros) / len(zeros) if zeros else 1.0
+    if not spreads.blocks:
+        level = rewards.mean(blocks)
+        is_share = rewards.lowest >= 0 and rewards.highest <= 1
+        return math.sqrt(level * (1 - level)) if is_share else abs(level) / 2
+    spread = _mean(spreads.blocks[-blocks:])
+    share = 1 - _mean(zeros.blocks[-blocks:]) if zeros.blocks else 1.0
     return spread / share if share > 0 else 0.0
+
+
+def _mean(blocks: Sequence[Block]) -> float:
+    return sum(block.mean for block in blocks) / len(blocks)
 
 
 class VarianceCollapse(Detector):
@@ -168,7 +235,9 @@ class VarianceCollapse(Detector):
 
     The mean spread of 20 reports, plus two standard errors, is below `share` of the highest block.
     Since the last block with at least half of the highest spread, the reward has gained less than 5
-    %. The same applies to the spread of the advantages, where it is reported; that spread doesn't
+    %, and is below 90 % of its maximum. A gain is no excuse if the spread has collapsed from one
+    step to the next: each of the last reports has at most a third of that of each of ten before.
+    The same applies to the spread of the advantages, where it is reported; that spread doesn't
     depend on the scale of the reward, so a gain doesn't matter.
 
     Args:
@@ -188,6 +257,11 @@ class VarianceCollapse(Detector):
 
     _GAIN = 0.05
     _SOLVED = 0.9
+    _DROP = 3.0
+    _CAUSE_OF_DROP = (
+        "Since that step, another reward function, judge, sampling or set of problems: no policy "
+        "learns that in one step."
+    )
 
     share: float = 0.08
 
@@ -208,17 +282,26 @@ class VarianceCollapse(Detector):
             return None
         wide = spreads.crossing(top.level / 2, is_rise=False)
         is_reward = metric == "reward_std"
-        if is_reward and has_gained(history["reward"], wide, share=self._GAIN):
-            return None
-        place = position(history, find_correctness(history, CORRECTNESS) or "reward")
-        if place is not None and place > self._SOLVED:
-            return None
+        reports = reports_since_fall(history, metric, self._DROP)
+        if not reports:
+            if is_reward and has_gained(history["reward"], wide, share=self._GAIN):
+                return None
+            place = position(history, find_correctness(history, CORRECTNESS) or "reward")
+            if place is not None and place > self._SOLVED:
+                return None
         name = history.name(metric)
         ending = " without a gain in reward" if is_reward else ""
+        if reports:
+            reward = history["reward"]
+            before, now = reward.mean_at(history.reports - reports), reward.recent_mean(reports)
+            ending = (
+                f" from one step to the next, while the reward went from {before:.3g} to {now:.3g}"
+            )
         return Evidence(
             f"{name} fell from {top.level:.3g} to {value:.3g}{ending}.",
             name,
             value,
             top.level,
             limit,
+            cause=self._CAUSE_OF_DROP if reports else None,
         )
