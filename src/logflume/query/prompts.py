@@ -24,7 +24,7 @@ Change: TypeAlias = Literal["newly_solved", "forgotten", "never", "always"]
 
 _CHANGES = get_args(Change)
 _MODES = get_args(AnyMode)
-_DEFAULT_ORDER = ("run", "first_step", "prompt_id", "mode")
+_DEFAULT_ORDER = ("run", "first_step", "prompt_id", "-mode")
 
 
 class PromptFilter(NamedTuple):

@@ -60,9 +60,9 @@ def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
 
     The answer has the `mode` of these visits, and the `modes` of the run. It has `prompts`, their
     `count`, the number of `all` prompts, `counts` by change, the size of the `largest` group of the
-    run, and the first and last step of all visits (`span`). `measure` is what to show of a visit, the
-    `solve_rate` where correctness was measured, else the `reward_mean`, and `range` are its lowest
-    and highest value.
+    run, and the first and last step of all visits (`span`). `measure` is what to show of a visit,
+    the `solve_rate` where correctness was measured, else the `reward_mean`, and `range` are its
+    lowest and highest value.
 
     Raises:
         QueryError: There is no such order, or `solved` is required.
@@ -72,8 +72,9 @@ def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
     check_mode(wanted.mode)
     groups = run.groups(solved=wanted.solved).arrow
     largest = pc.max(groups["completions"]).as_py()
-    modes = [mode for mode in get_args(Mode) if mode in set(groups["mode"].to_pylist())]
-    mode = wanted.mode or next(iter(modes), "train")
+    known = set(pc.unique(groups["mode"]).to_pylist())
+    modes: list[Mode] = [mode for mode in get_args(Mode) if mode in known]
+    mode = wanted.mode or (modes[0] if modes else "train")
     groups = groups.filter(pc.equal(groups["mode"], pa.scalar(mode)))
     prompts = run.prompts(solved=wanted.solved, mode=mode, between=wanted.between)
     table = _with_differences(prompts.arrow)
@@ -106,8 +107,9 @@ def read_common_prompts(
     """Return the prompts that at least two runs share, the largest difference first.
 
     As in `run.prompts`, the visits are those of training, or of evaluation in a run that has only
-    evaluations. The answer has the `count` of these prompts, and `prompts`, each with `prompt_id`, `question`,
-    and in `runs` the numbers of `run.prompts` by run. The difference is that of the solve rates.
+    evaluations. The answer has the `count` of these prompts, and `prompts`, each with `prompt_id`,
+    `question`, and in `runs` the numbers of `run.prompts` by run. The difference is that of the
+    solve rates.
 
     Raises:
         QueryError: `solved` is required.
