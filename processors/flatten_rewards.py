@@ -1,8 +1,8 @@
-"""Turns the lists of a `reward` event into `rewards/<name>` and their statistics."""
+"""Turns the lists of a `reward` event into `rewards/<name>`; adds the total of a completion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import isnan, sqrt
 from operator import mul
 from typing import Any
@@ -24,6 +24,7 @@ _UNEQUAL = (
     "rewards/total"
 )
 
+_TOTAL = "rewards/total"
 _COMMON_TYPES = frozenset({float, type(None)})
 
 
@@ -45,12 +46,15 @@ class FlattenRewards:
     completions shares a prompt. `/frac_zero_std` is then the share of groups whose values are all
     equal, which give no learning signal.
 
+    A `model_output` event has the rewards of one completion: `rewards={"correctness": 2.0}`. It
+    gets its `rewards/total` in the same way, from its own `weights`, unless it has one.
+
     Args:
         num_generations: Completions per group, for events without this field.
     """
 
     detachable = True
-    event_types = frozenset({"reward"})
+    event_types = frozenset({"reward", "model_output"})
 
     def __init__(self, *, num_generations: int | None = None) -> None:
         self._num_generations = num_generations
@@ -59,7 +63,9 @@ class FlattenRewards:
     def __call__(
         self, _logger: Any, _method_name: str, event_dict: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return the event, flattened if it is a `reward` event."""
+        """Return the event: a `reward` event flattened, a `model_output` with its total."""
+        if event_dict.get("event") == "model_output":
+            return _with_total(event_dict)
         if event_dict.get("event") != "reward":
             return event_dict
         event_dict = _with_lists_of_mapping(event_dict)
@@ -88,10 +94,30 @@ class FlattenRewards:
                 flat[f"rewards/{name}/{statistic}"] = number
         return flat
 
+    def process_columns(self, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]] | None:
+        """Return completions that have their totals, as those of `attach` do; None: any others."""
+        return columns if columns["event"][0] == "model_output" and _TOTAL in columns else None
+
     def _report_once(self, problem: str, *details: Any) -> None:
         if problem not in self._reported:
             self._reported.add(problem)
             report_limited("flatten_rewards", problem.format(*details))
+
+
+def _with_total(event_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return a completion with the weighted sum of its rewards, unless it has a total."""
+    rewards = {name: v for name, v in event_dict.items() if name.startswith("rewards/")}
+    if isinstance(mapping := event_dict.get("rewards"), Mapping):
+        rewards |= {f"rewards/{name}": value for name, value in mapping.items()}
+    if _TOTAL in rewards:
+        return event_dict
+    functions: dict[str, Values] = {
+        name.removeprefix("rewards/"): [float(value)]
+        for name, value in rewards.items()
+        if _is_number(value)
+    }
+    total = _total(functions, event_dict.get("weights"))
+    return event_dict if total is None or total[0] is None else {**event_dict, _TOTAL: total[0]}
 
 
 def _find_list(event_dict: Mapping[str, Any]) -> tuple[str, str] | None:

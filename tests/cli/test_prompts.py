@@ -36,32 +36,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_prompts(folder: Path) -> None:
     """`prompts` prints one line for each prompt that fits 80 columns, the hardest first."""
     lines = check_output(folder, "prompts").splitlines()
-    assert ["prompt", "visits", "rate", "first", "worst", "best", "latest", "question"] == lines[
-        1
-    ].split()
-    assert ["0000000000000000", "2", "0.12", "0.25", "0", "0.25", "0", "question", "0"] == lines[
-        3
-    ].split()
-    assert [
-        "0000000000000001",
-        "2",
-        "0.5",
-        "0.25",
-        "0.25",
-        "0.75",
-        "0.75",
-        "question",
-        "1",
-    ] == lines[4].split()
+    assert "prompt visits rate change best latest question" == words(lines[1])
+    assert "0000000000000000 2 0.12 forgotten 0.25 0 question 0" == words(lines[3])
+    assert "0000000000000001 2 0.5 always 0.75 0.75 question 1" == words(lines[4])
     assert max(map(len, lines)) <= 80
 
 
 def test_changes(folder: Path) -> None:
     """`prompts --between` shows what changed, and `--change` selects one change."""
     lines = check_output(folder, "prompts", "--between", "1:200000").splitlines()
-    assert ["0000000000000000", "2", "0.12", "forgotten", "0.25", "0", "question", "0"] == lines[
-        3
-    ].split()
+    assert "0000000000000000 2 0.12 forgotten 0.25 0 question 0" == words(lines[3])
     assert max(map(len, lines)) <= 80
     options = ["--between", "1:200000", "--change", "always", "--order", "-latest", "--json"]
     rows = json.loads(check_output(folder, "prompts", "latest", *options))
@@ -71,10 +55,35 @@ def test_changes(folder: Path) -> None:
 def test_changes_in_the_whole_run(folder: Path) -> None:
     """`prompts --change` without two steps selects by all visits, as the page does."""
     lines = check_output(folder, "prompts", "--change", "forgotten").splitlines()
-    assert ["0000000000000000", "2", "0.12", "0.25", "0", "0.25", "0", "question", "0"] == lines[
-        3
-    ].split()
+    assert "0000000000000000 2 0.12 forgotten 0.25 0 question 0" == words(lines[3])
     assert ["", ""] == [lines[0], *lines[4:]]
+
+
+def test_modes(tmp_path: Path) -> None:
+    """`prompts` lists training unless `--mode` or the run says otherwise; both modes are apart."""
+
+    def one(step: int, mode: str, solved: bool) -> Completion:
+        return Completion(0, 0, 0, 1.0, solved, "4", step, mode)
+
+    evaluations = [one(1, "eval", True), one(2, "eval", False)]
+    write_attempts(tmp_path / "logs", [{0: [one(1, "train", True), *evaluations]}])
+    assert "0000000000000000 1 1 always 1 1 question 0" == words(
+        check_output(tmp_path, "prompts").splitlines()[3]
+    )
+    lines = check_output(tmp_path, "prompts", "--mode", "both").splitlines()
+    assert [
+        "prompt mode rate change best latest question",
+        "0000000000000000 eval 0.5 forgotten 1 0 question 0",
+        "0000000000000000 train 1 always 1 1 question 0",
+    ] == [words(lines[row]) for row in (1, 3, 4)]
+    lines = check_output(tmp_path, "prompt", "latest", "0000").splitlines()
+    assert ["0 1 train 0 yes 1 4", "0 1 eval 0 yes 1 4", "1 2 eval 0 no 1 4"] == [
+        words(line) for line in lines[5:8]
+    ]
+    write_attempts(tmp_path / "only", [{0: evaluations}])
+    done = run(tmp_path, "prompts", str(tmp_path / "only" / "latest"))
+    assert "0000000000000000 2 0.5 forgotten 1 0 question 0" in words(done.stdout)
+    assert "The run has only evaluations" in done.stderr
 
 
 def test_json(folder: Path) -> None:

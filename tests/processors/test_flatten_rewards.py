@@ -109,6 +109,36 @@ def test_weights() -> None:
     assert 0.5 == event["weights/b"]
 
 
+def completion(**values: Any) -> Event:
+    """Log a completion through the pipeline, and return its event."""
+    with capture_events("flatten_rewards") as events:
+        logflume.log_model_output("q", **values)
+    return only(events)
+
+
+def test_the_total_of_a_completion() -> None:
+    """It is the weighted sum of the rewards that apply, however they were logged."""
+    rewards = {"a": 1.0, "b": 0.5, "c": None, "d": NAN}
+    assert 1.5 == completion(rewards=rewards)["rewards/total"]
+    assert 2.0 == completion(rewards=rewards, weights={"b": 2})["rewards/total"]
+    assert 3.5 == completion(**{"rewards/a": 1, "rewards/b": torch.tensor(2.5)})["rewards/total"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"rewards": {"a": 1.0, "total": 7.0}}, {"rewards": {"a": 1.0}, "rewards/total": 7.0}],
+)
+def test_a_completion_with_a_total_keeps_it(values: dict[str, Any]) -> None:
+    """A total that was logged is never replaced."""
+    assert 7.0 == completion(**values)["rewards/total"]
+
+
+@pytest.mark.parametrize("values", [{}, {"rewards": {"a": None}}, {"rewards": {"a": "high"}}])
+def test_a_completion_without_rewards_has_no_total(values: dict[str, Any]) -> None:
+    """Where no function applies, there is nothing to add up."""
+    assert completion(**values).get("rewards/total") is None
+
+
 def test_explicit_total() -> None:
     """A field `total` is used as the total, with statistics; no other total is computed."""
     event = flatten(a=[1.0, 2.0], total=[7.0, 9.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from inspect import getmembers, isfunction, signature
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,30 @@ def test_a_wrong_type(run: Run, query: str, arguments: dict[str, Any], expected:
     with pytest.raises(ArgumentError) as error:
         getattr(run, query)(**arguments)
     assert expected in str(error.value)
+
+
+QUERIES = [
+    name
+    for name, method in getmembers(Run, isfunction)
+    if not name.startswith(("_", "salvaged")) and len(signature(method).parameters) > 1
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_an_unknown_argument(run: Run, query: str) -> None:
+    """The error of each query names it and the argument, and what there is instead."""
+    with pytest.raises(ArgumentError, match=f"^{query}: filtr=2: there is no such argument; "):
+        getattr(run, query)(filtr=2)
+
+
+def test_missing_and_excessive_arguments(run: Run) -> None:
+    """The errors name the query, not the class that has it."""
+    with pytest.raises(logflume.QueryError, match=r"^prompt: missing a required argument"):
+        run.prompt()  # type: ignore[call-arg]
+    with pytest.raises(logflume.QueryError, match=r"^prompts: too many positional arguments"):
+        run.prompts(2)  # type: ignore[call-arg]
+    with pytest.raises(ArgumentError, match=r"outputs: stepps=2: .* did you mean 'steps'"):
+        run.outputs(stepps=2)  # type: ignore[call-arg]
 
 
 def test_positional_arguments(run: Run) -> None:

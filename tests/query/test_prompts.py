@@ -81,7 +81,64 @@ def test_changes_in_the_whole_run(folder: Path) -> None:
     assert {"newly_solved", "forgotten", "never", "always"} <= {row["change"] for row in rows}
     for change in ("newly_solved", "forgotten", "never", "always"):
         expected = [row for row in rows if row["change"] == change]
-        assert expected == run.prompts(mode="train", change=change).to_pylist()
+        assert expected == run.prompts(change=change, order="first_step").to_pylist()
+
+
+def test_training_and_evaluation_are_not_pooled(folder: Path) -> None:
+    """Prompts are those of training; evaluations are selected, or rows of their own."""
+    run = logflume.open_run(folder)
+    training = run.prompts(mode="train").to_pylist()
+    evaluation = run.prompts(mode="eval").to_pylist()
+    assert training == run.prompts().to_pylist()
+    assert [(ID(0), "eval", 1, 4)] == [
+        (row["prompt_id"], row["mode"], row["visits"], row["completions"]) for row in evaluation
+    ]
+    both = run.prompts(mode="both", order="mode").to_pylist()
+    assert [*evaluation, *training] == both
+    assert [ID(2), ID(3)] == run.prompts(steps=20)["prompt_id"].to_pylist()
+
+
+def test_a_run_that_has_only_evaluations(tmp_path: Path) -> None:
+    """Without any training, prompts are those of evaluations, also beside a run with training."""
+    evaluated = [*visit(0, 1, [1], "eval"), *visit(0, 2, [0], "eval")]
+    trained = [*visit(0, 1, [1]), *visit(0, 2, [1]), *visit(1, 3, [0], "eval")]
+    folders = [
+        write_attempts(tmp_path / name, [{0: completions}])
+        for name, completions in (("evaluated", evaluated), ("trained", trained))
+    ]
+    (row,) = logflume.open_run(folders[0]).prompts().to_pylist()
+    assert ("eval", "forgotten") == (row["mode"], row["change"])
+    assert 0 == len(logflume.open_run(folders[0]).prompts(mode="train"))
+    runs = logflume.open_runs(folders)
+    rows = runs.prompts().to_pylist()
+    assert {("eval", "forgotten"), ("train", "always")} == {
+        (row["mode"], row["change"]) for row in rows
+    }
+    # No step of this run has only evaluations that count.
+    assert 0 < len(runs.outputs(steps=3))
+    assert 0 == len(runs.prompts(steps=3))
+
+
+@pytest.mark.parametrize("between", [None, (2, 3)])
+def test_what_changed_most_comes_first(tmp_path: Path, between: tuple[int, int] | None) -> None:
+    """Forgotten prompts are sorted by what they lost, newly solved ones by what they gained."""
+    lost, gained = {0: 1, 1: 4, 2: 2}, {3: 1, 4: 4, 5: 2}
+    completions = [
+        *(one for p, n in lost.items() for one in visit(p, 1, [1] * n + [0] * (4 - n))),
+        *(one for p, n in lost.items() for one in visit(p, 2, [1] * n + [0] * (4 - n))),
+        *(one for p in lost for one in visit(p, 3, [0] * 4)),
+        *(one for p in gained for one in visit(p, 2, [0] * 4)),
+        *(one for p, n in gained.items() for one in visit(p, 3, [1] * n + [0] * (4 - n))),
+    ]
+    run = logflume.open_run(write_attempts(tmp_path, [{0: completions}]))
+
+    def ids(**filters: Any) -> list[str]:
+        found: list[str] = run.prompts(between=between, **filters)["prompt_id"].to_pylist()
+        return found
+
+    assert [ID(1), ID(2), ID(0)] == ids(change="forgotten")
+    assert [ID(4), ID(5), ID(3)] == ids(change="newly_solved")
+    assert [ID(0), ID(2), ID(1)] == ids(change="forgotten", order="solve_rate")
 
 
 def test_filters_and_order(folder: Path) -> None:
@@ -96,9 +153,9 @@ def test_filters_and_order(folder: Path) -> None:
     assert [ID(0)] == ids(mode="eval")
     assert [ID(2)] == ids(max_rate=0)
     assert [ID(4), ID(3)] == ids(min_rate=0.5)
-    assert [ID(0), ID(3)] == ids(min_visits=3)
+    assert [ID(3)] == ids(min_visits=3)
     assert [ID(3), ID(4), ID(0), ID(1), ID(2)] == ids(order="-solve_rate")
-    assert [ID(3), ID(0)] == ids(order=["-visits", "-solve_rate"], limit=2)
+    assert [ID(3), ID(0)] == ids(order=["-visits", "-latest"], limit=2)
     assert [ID(3)] == ids(steps=(21, None))
 
 
@@ -107,11 +164,11 @@ def test_one_prompt(folder: Path) -> None:
     run = logflume.open_run(folder)
     rows = run.prompt(ID(0)).to_pylist()
     assert [(0, 1), (0, 1), (1, 12), (1, 12)] == [(r["visit"], r["step"]) for r in rows[:4]]
-    assert [(2, 20, "eval")] * 4 == [(r["visit"], r["step"], r["mode"]) for r in rows[4:]]
+    assert [(0, 20, "eval")] * 4 == [(r["visit"], r["step"], r["mode"]) for r in rows[4:]]
     assert [False, False, False, True] == [row["solved"] for row in rows[:4]]
     assert "completion 1 of 0" == rows[1]["model_output"]
     chosen = run.prompt(ID(0), mode="eval", columns=["answer"]).to_pylist()
-    assert {"visit": 2, "solved": True, "answer": "1"} == chosen[-1]
+    assert {"visit": 0, "solved": True, "answer": "1"} == chosen[-1]
     assert [1, 1] == run.prompt(ID(0), steps=12)["visit"].to_pylist()
     with pytest.raises(logflume.QueryError, match="no completion has this prompt"):
         run.prompt("nothing")
@@ -151,6 +208,7 @@ def test_errors_name_the_problem(folder: Path) -> None:
         "'answer' is not a number but string": lambda: run.best_at(1, reward="answer"),
         "order='-solve_rat': .* did you mean 'solve_rate'": lambda: run.prompts(order="-solve_rat"),
         "change='lost': expected one of newly_solved": lambda: run.prompts(change="lost"),  # type: ignore[arg-type]
+        "mode='test': expected one of train, eval, both": lambda: run.prompts(mode="test"),  # type: ignore[arg-type]
         "the first step must be the lower one": lambda: run.prompts(between=(5, 5)),
         "mode='test': expected 'train' or 'eval'": lambda: run.groups(mode="test"),  # type: ignore[arg-type]
         "limit=-1": lambda: run.prompts(limit=-1),

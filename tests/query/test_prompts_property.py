@@ -92,7 +92,7 @@ def check_run(run: Run) -> None:
     visits = [visit for _, visit in frame.groupby(VISIT, dropna=False)]
     check_groups(run.groups(solved=SOLVED).to_pylist(), visits)
     check_signal(run.signal().to_pylist(), visits)
-    check_prompts(run.prompts(solved=SOLVED).to_pylist(), visits)
+    check_prompts(run.prompts(solved=SOLVED, mode="both").to_pylist(), visits)
     for k in (1, 2, 3):
         check_estimates(run, visits, k)
     for prompt_id in frame["prompt_id"].unique():
@@ -133,12 +133,13 @@ def check_groups(rows: list[dict[str, Any]], visits: list[pd.DataFrame]) -> None
 
 
 def check_prompts(rows: list[dict[str, Any]], visits: list[pd.DataFrame]) -> None:
-    by_prompt: dict[str, list[pd.DataFrame]] = {}
+    by_prompt: dict[tuple[str, str], list[pd.DataFrame]] = {}
     for visit in visits:
-        by_prompt.setdefault(visit["prompt_id"].iloc[0], []).append(visit)
-    assert sorted(by_prompt) == sorted(row["prompt_id"] for row in rows)
+        key = visit["prompt_id"].iloc[0], visit["mode"].iloc[0]
+        by_prompt.setdefault(key, []).append(visit)
+    assert sorted(by_prompt) == sorted((row["prompt_id"], row["mode"]) for row in rows)
     for row in rows:
-        of_prompt = sorted(by_prompt[row["prompt_id"]], key=in_time)
+        of_prompt = sorted(by_prompt[row["prompt_id"], row["mode"]], key=in_time)
         everything = pd.concat(of_prompt)
         rates = [visit["solved"].mean() for visit in of_prompt]
         assert everything["question"].iloc[0] == row["question"]

@@ -535,6 +535,39 @@ def test_a_prompt_opens_with_what_solves_it(tmp_path: Path, browser: Any) -> Non
         page.tab.close()
 
 
+def test_training_and_evaluation_have_a_switch(tmp_path: Path, browser: Any) -> None:
+    """Lists and prompts are about training, or after a click about evaluations."""
+    logflume.initialize(CONFIG, run="r", dir=tmp_path)
+    for step, mode, solved in (
+        *((1, "train", True), (2, "train", True), (2, "eval", True)),
+        *((3, "train", True), (3, "eval", False)),
+    ):
+        fields = {"step": step, "mode": mode, "prompt_id": "p", "model_output": f"{mode} {step}"}
+        logflume.get_model_logger().info("model_output", **fields, **{"quality/correct": solved})
+    logflume.shutdown()
+    with served(tmp_path) as address:
+        page = Page(browser, address)
+        row = page.open("#/run/r/prompts", "[data-prompt=p] td")
+        assert ["3", "100 %", "100 % → 100 %"] == texts(row)[1:4]
+        page.tab.click("[data-mode=eval]")
+        page.tab.wait_for_selector("[data-change=forgotten] b:text-is('1')")
+        assert ["2", "50 %", "100 % → 0 %"] == texts(page.tab.locator("[data-prompt=p] td"))[1:4]
+        page.tab.click("[data-prompt=p] a")
+        visits = "select[aria-label='later visit'] option"
+        page.tab.wait_for_selector(visits, state="attached")
+        assert 2 == page.tab.locator(visits).count()
+        page.tab.click("[data-mode=train]")
+        page.tab.wait_for_selector("text=train 3")
+        assert 3 == page.tab.locator(visits).count()
+        page.tab.close()
+
+
+def test_a_run_without_evaluations_has_no_switch(page: Page) -> None:
+    """There is nothing to choose."""
+    page.open("#/run/rich/prompts", "[data-prompt]")
+    assert 0 == page.tab.locator("[data-mode]").count()
+
+
 def test_visits_have_the_colours_of_their_solve_rates(page: Page) -> None:
     """The legend says so, and their highest and lowest value."""
     page.open("#/run/rich/prompts", "[data-prompt=lost] svg")

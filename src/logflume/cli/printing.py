@@ -38,7 +38,7 @@ _COLUMN_GAP = "   "
 UNLIMITED_WIDTH = 100_000
 """Width of the output if it is not a terminal, in columns: nothing is truncated."""
 
-_MIN_TEXT_WIDTH = 12
+_MIN_TEXT_WIDTH = 10
 
 
 def echo(text: str, *, err: bool = False) -> None:

@@ -8,7 +8,6 @@ import typer
 
 from logflume.cli.base import (
     JsonOption,
-    ModeOption,
     RunArgument,
     StepOption,
     open_one,
@@ -21,8 +20,11 @@ from logflume.exceptions import QueryError
 
 __all__ = ["SolvedOption", "prompts"]
 
-_NUMBERS_WIDTH = 68
+_NUMBERS_WIDTH = 70
 """Width of the columns before the question."""
+
+_SORTED_BY_CHANGE = ("forgotten", "newly_solved")
+"""The changes that have an order of their own."""
 
 
 SolvedOption: TypeAlias = Annotated[
@@ -39,7 +41,15 @@ def prompts(
     run: RunArgument = "latest",
     solved: SolvedOption = None,
     step: StepOption = None,
-    mode: ModeOption = None,
+    mode: Annotated[
+        Literal["train", "eval", "both"] | None,
+        typer.Option(
+            case_sensitive=False,
+            help="Only training, only evaluations, or both, in rows of their own. Default: "
+            "training, or evaluations in a run that has only these.",
+            show_default=False,
+        ),
+    ] = None,
     between: Annotated[
         str | None, typer.Option(help="Two steps to compare (100:400).", show_default=False)
     ] = None,
@@ -59,15 +69,21 @@ def prompts(
     ] = None,
     min_visits: Annotated[int, typer.Option(help="The minimum number of visits.")] = 1,
     order: Annotated[
-        str, typer.Option(help="A column of --json to sort by; -NAME: highest first.")
-    ] = "solve_rate",
+        str | None,
+        typer.Option(
+            help="A column of --json to sort by; -NAME: highest first. Default: solve_rate; with "
+            "--change forgotten or newly_solved, what was lost or gained, the most first.",
+            show_default=False,
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="The maximum number of prompts.")] = 20,
     json: JsonOption = False,
 ) -> None:
     """List the prompts of a run: how often they were solved, and how that changed.
 
     A visit is one group of completions of a prompt. `rate` is the share of all its completions that
-    solve it; the other columns are the share in its first, worst, best and latest visit.
+    solve it, `best` and `latest` are the share in these visits, and `change` is what --change
+    selects.
 
     Example: logflume prompts latest --max-rate 0 --min-visits 3
 
@@ -86,16 +102,18 @@ def prompts(
             min_rate=min_rate,
             max_rate=max_rate,
             min_visits=min_visits,
-            order=order,
+            order=order or (() if change in _SORTED_BY_CHANGE else "solve_rate"),
             limit=limit + 1,
         )
     rows = table.slice(0, limit).to_pylist()
     if json:
         print_json(rows)
     elif rows:
-        print_table([_as_row(row) for row in rows])
+        print_table([_as_row(row, with_mode=mode == "both") for row in rows])
     else:
         print_no_match(opened, "prompts")
+    if mode is None and any(row["mode"] != "train" for row in rows):
+        echo("The run has only evaluations, so these are their prompts.", err=True)
     if len(table) > limit:
         echo(f"More than {limit:,} prompts match; --limit shows more.", err=True)
     if partial := sum(row["partial"] for row in rows):
@@ -117,16 +135,15 @@ def _parse_between(text: str | None) -> tuple[int, int] | None:
     return first, last
 
 
-def _as_row(row: dict[str, Any]) -> dict[str, Any]:
-    names = ["first", "worst", "best", "latest"]
-    if "before" in row:
-        names = ["change", "before", "after"]
-    rates = {name: row[name] if name == "change" else _share(row[name]) for name in names}
+def _as_row(row: dict[str, Any], *, with_mode: bool) -> dict[str, Any]:
+    """Return a row of the table, which fits 80 columns: it has the mode or the visits."""
+    names = ["before", "after"] if "before" in row else ["best", "latest"]
     return {
         "prompt": row["prompt_id"],
-        "visits": row["visits"],
+        **({"mode": row["mode"]} if with_mode else {"visits": row["visits"]}),
         "rate": _share(row["solve_rate"]),
-        **rates,
+        "change": row["change"],
+        **{name: _share(row[name]) for name in names},
         "question": fit_text(row["question"], _NUMBERS_WIDTH),
     }
 

@@ -9,7 +9,8 @@ from numbers import Integral, Real
 from types import NoneType
 from typing import Any, ParamSpec, TypeVar
 
-from logflume.exceptions import ArgumentError
+from logflume.config.errors import suggest
+from logflume.exceptions import ArgumentError, QueryError
 
 __all__ = ["checked"]
 
@@ -42,12 +43,15 @@ _CHECKED_ELSEWHERE = {"search"}
 
 
 def checked(query: Callable[P, T]) -> Callable[P, T]:
-    """Return a query that checks the types of its arguments by their annotations.
+    """Return a query that checks the names of its arguments, and their types by their annotations.
 
     Raises:
-        ArgumentError: Of the query: an argument has another type.
+        ArgumentError: Of the query: there is no such argument, or it has another type.
+        QueryError: Of the query: an argument is missing, or there are too many.
     """
-    parameters = signature(query).parameters
+    expected = signature(query)
+    parameters = expected.parameters
+    names = [name for name in parameters if name != "self"]
     checks = {
         name: [_CHECKS[part] for part in parts]
         for name, parameter in parameters.items()
@@ -62,6 +66,14 @@ def checked(query: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(query)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        for name in kwargs:
+            if name not in names:
+                problem = f"there is no such argument; {suggest(name, names)}"
+                raise ArgumentError(query.__name__, name, kwargs[name], problem)
+        try:
+            expected.bind(*args, **kwargs)
+        except TypeError as error:  # the query's own would name the class that has it
+            raise QueryError(f"{query.__name__}: {error}") from None
         given = [*zip(positional, args, strict=False), *kwargs.items()]
         given += [(str(variadic), value) for value in args[len(positional) :]]
         for name, value in given:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from logflume.exceptions import QueryError
 from logflume.query.columns import check, optional
 from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
-from logflume.query.groupings import group_rows, texts_of
+from logflume.query.groupings import Array, group_rows, row_number_in_group, texts_of
 from logflume.query.prompt_ids import TEXTS, prompt_ids
 from logflume.query.row_filter import RowFilter, Steps
 from logflume.query.solved import SOLVED_COLUMNS, solved_or_null
@@ -41,7 +41,7 @@ def read_prompt(
     Args:
         read: Returns the events of a type, with some of their columns.
         prompt_id: The prompt's id, or its beginning, if no other id begins with that.
-        steps: The steps; None: all. Visits are numbered over all steps and modes.
+        steps: The steps; None: all. The visits of each mode are numbered over all steps.
         mode: Only visits of training or of evaluation; None: both.
         solved: The total reward from which a completion solves its prompt, where correctness was
             not measured.
@@ -58,7 +58,9 @@ def read_prompt(
     visits = add_ids(of_mode(events, None))
     if "index" not in visits.column_names:
         visits = visits.append_column("index", pa.nulls(len(visits), pa.int64()))
-    numbers = group_rows(visits, _ORDER_OF_VISITS).of_row
+    in_time = group_rows(visits, _ORDER_OF_VISITS)
+    numbers = _number_in_mode(in_time.take_first(visits)["mode"])[in_time.of_row]
+    visits = visits.append_column("logflume/time", pa.array(in_time.of_row))
     visits = visits.append_column("logflume/visit", pa.array(numbers))
     visits = visits.append_column("logflume/row", pa.array(np.arange(len(visits))))
     visits = in_steps.apply(of_mode(visits, mode))
@@ -73,7 +75,7 @@ def read_prompt(
             "of all prompts"
         )
     events = events.take(visits["logflume/row"])
-    order = group_rows(visits, ["logflume/visit", *_ORDER_IN_VISIT]).of_row
+    order = group_rows(visits, ["logflume/time", *_ORDER_IN_VISIT]).of_row
     rank = pa.array(np.argsort(order, kind="stable"), pa.int64())
     available = events.column_names
     names = available if columns is None else check(columns, available, _TYPE)
@@ -81,6 +83,19 @@ def read_prompt(
     result = result.add_column(0, "visit", visits["logflume/visit"])
     result = result.add_column(1, "solved", solved_or_null(events, solved))
     return with_mode(result).take(rank)
+
+
+def _number_in_mode(modes: Any) -> Array:
+    """Return the number of each visit among those of its mode. Shape [visits].
+
+    Args:
+        modes: The mode of each visit, in the order of time.
+    """
+    of_mode = group_rows(pa.table({"mode": modes}), ["mode"]).of_row
+    order = np.argsort(of_mode, kind="stable")
+    numbers = np.empty(len(order), np.int64)
+    numbers[order] = row_number_in_group(of_mode[order])
+    return numbers
 
 
 def _find_by_prefix(read: Callable[..., pa.Table], prompt_id: str) -> pa.Table:

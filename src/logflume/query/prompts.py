@@ -15,7 +15,7 @@ from logflume.query.columns import with_columns
 from logflume.query.event_ids import read_questions
 from logflume.query.groupings import Array, Grouping, group_rows, numbers_of
 from logflume.query.solved import SOLVED_COLUMNS, find_solved
-from logflume.query.visits import Mode, Visits, read_visits
+from logflume.query.visits import AnyMode, Visits, read_visits
 
 __all__ = ["Change", "PromptFilter", "read_prompts"]
 
@@ -23,24 +23,27 @@ Change: TypeAlias = Literal["newly_solved", "forgotten", "never", "always"]
 """What happened to a prompt, between two steps or in the whole run."""
 
 _CHANGES = get_args(Change)
-_DEFAULT_ORDER = ("run", "first_step", "prompt_id")
+_MODES = get_args(AnyMode)
+_DEFAULT_ORDER = ("run", "first_step", "prompt_id", "-mode")
 
 
 class PromptFilter(NamedTuple):
     """Which prompts to return.
 
     Attributes:
-        mode: Only visits of training or of evaluation; None: both.
+        mode: Only visits of training or of evaluation; `both`: each in rows of their own; None: of
+            training, or of evaluation in a run that has only evaluations.
         between: Two steps to compare; None: none.
         change: Only prompts with this change, between the two steps if there are any; None: all.
         min_rate: The minimum solve rate.
         max_rate: The maximum solve rate.
         min_visits: The minimum number of visits.
-        order: Columns of the result, with `-` in front for the highest first.
+        order: Columns of the result, with `-` in front for the highest first; if empty, the prompts
+            that lost or gained most come first where only these are wanted.
         limit: The maximum number of prompts.
     """
 
-    mode: Mode | None = None
+    mode: AnyMode | None = None
     between: tuple[int, int] | None = None
     change: Change | None = None
     min_rate: float | None = None
@@ -53,7 +56,7 @@ class PromptFilter(NamedTuple):
 def read_prompts(
     read: Callable[..., pa.Table], wanted: PromptFilter, solved: float | None
 ) -> pa.Table:
-    """Return one row for each prompt. Completions whose prompt is unknown are omitted.
+    """Return one row for each prompt and mode. Completions whose prompt is unknown are omitted.
 
     Args:
         read: Returns the events of a type, with some of their columns.
@@ -65,9 +68,10 @@ def read_prompts(
         QueryError: A filter is invalid, or `solved` is required.
     """
     _check(wanted)
-    visits = read_visits(read, mode=wanted.mode, columns=SOLVED_COLUMNS)
+    mode = "main" if wanted.mode is None else None if wanted.mode == "both" else wanted.mode
+    visits = read_visits(read, mode=mode, columns=SOLVED_COLUMNS)
     known = pc.is_valid(visits.keys["prompt_id"]).to_numpy(zero_copy_only=False)
-    prompts = group_rows(visits.keys, ["run", "prompt_id"])
+    prompts = group_rows(visits.keys, ["run", "prompt_id", "mode"])
     is_solved = find_solved(visits.completions, solved, "prompts")
     table = _summarize(visits, prompts, is_solved)
     if wanted.between is None:
@@ -95,6 +99,8 @@ def _check(wanted: PromptFilter) -> None:
         if wanted.between[0] >= wanted.between[1]:
             problem = "the first step must be the lower one"
             raise ArgumentError("prompts", "between", wanted.between, problem)
+    if wanted.mode is not None and wanted.mode not in _MODES:
+        raise ArgumentError("prompts", "mode", wanted.mode, f"expected one of {', '.join(_MODES)}")
     if wanted.change is not None and wanted.change not in _CHANGES:
         problem = f"expected one of {', '.join(_CHANGES)}"
         raise ArgumentError("prompts", "change", wanted.change, problem)
@@ -120,6 +126,7 @@ def _summarize(visits: Visits, prompts: Grouping, is_solved: Array) -> pa.Table:
     columns: dict[str, Any] = {
         "run": visits.keys["run"].take(first),
         "prompt_id": visits.keys["prompt_id"].take(first),
+        "mode": visits.keys["mode"].take(first),
         "visits": pa.array(prompts.sum()),
         "completions": pa.array(completions.astype(int)),
         "solved": pa.array(correct.astype(int)),
@@ -199,8 +206,20 @@ def _select(table: pa.Table, wanted: PromptFilter) -> pa.Table:
     if wanted.max_rate is not None:
         table = table.filter(pc.less_equal(table["solve_rate"], pa.scalar(wanted.max_rate)))
     table = table.filter(pc.greater_equal(table["visits"], pa.scalar(wanted.min_visits)))
-    table = table.sort_by(_sort_keys(wanted.order, table.column_names))
+    table = table.sort_by(_sort_keys(wanted.order or _largest_first(wanted), table.column_names))
     return table if wanted.limit is None else table.slice(0, wanted.limit)
+
+
+def _largest_first(wanted: PromptFilter) -> Sequence[str]:
+    """Return the order in which the prompts that lost or gained most come first.
+
+    A forgotten prompt has lost all that it had, and a newly solved one had nothing. Of prompts that
+    lost equally much, the one that was solved more often has lost more.
+    """
+    is_between = wanted.between is not None
+    if wanted.change == "forgotten":
+        return ["-before" if is_between else "-best", "-solve_rate"]
+    return ["-after" if is_between else "-latest"] if wanted.change == "newly_solved" else []
 
 
 def _sort_keys(order: str | Sequence[str], available: Sequence[str]) -> list[Any]:

@@ -216,6 +216,7 @@ class Questions(RolloutQuestions):
         own = sorted(one for one in self.event_types() if has_curves(one))
         return list(dict.fromkeys([*_METRIC_TYPES, *own]))
 
+    @checked
     def rewards(self, *, steps: Steps = None) -> Table:
         """Return one row for each completion and reward function.
 
@@ -403,6 +404,7 @@ class Questions(RolloutQuestions):
 
         return self._query(lambda read: read_tokens(partial(read, steps=steps), id))
 
+    @checked
     def ranks(self, *, steps: Steps = None) -> Table:
         """Return which rank is slow: one row for each step, from the `rank` events of all ranks.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from logflume.query.prompts import Change
     from logflume.query.row_filter import Steps
     from logflume.query.table import Table
-    from logflume.query.visits import Mode
+    from logflume.query.visits import AnyMode, Mode
 
 __all__ = ["RolloutQuestions"]
 
@@ -44,7 +44,7 @@ class RolloutQuestions:
         *,
         solved: float | None = None,
         steps: Steps = None,
-        mode: Mode | None = None,
+        mode: AnyMode | None = None,
         between: tuple[int, int] | None = None,
         change: Change | None = None,
         min_rate: float | None = None,
@@ -55,10 +55,14 @@ class RolloutQuestions:
     ) -> Table:
         """Return one row for each prompt: how often it was solved, and how that changed.
 
-        Columns: `run`, `prompt_id`, `question` (or the prompt's text where no question was logged);
-            the numbers of `visits`, `completions` and `solved` completions; `solve_rate` (the share
-            of the completions that solve it); the solve rate of its `first`, `best`, `worst` and
-            `latest` visit, each with the step (`first_step` …), the earliest one of equal visits;
+        Evaluations, which often sample in another way, never count among the visits of training.
+        With `mode="both"`, a prompt that was trained on and evaluated has two rows.
+
+        Columns: `run`, `prompt_id`, `question` (or the prompt's text where no question was logged),
+            and `mode`; the numbers of `visits`, `completions` and `solved` completions;
+            `solve_rate` (the share of the completions that solve it); the solve rate of its
+            `first`, `best`, `worst` and `latest` visit, each with the step (`first_step` …), the
+            earliest one of equal visits;
             `reward_mean` and `reward_max` of `rewards/total`; `partial`, the number of visits that
             were not recorded completely; and `change`.
 
@@ -78,14 +82,17 @@ class RolloutQuestions:
         Args:
             solved: The `rewards/total` from which a completion solves its prompt.
             steps: A step, or the first and the last step, of the visits to count; None: all.
-            mode: Only visits of training (`train`) or evaluation (`eval`); None: both.
+            mode: Only visits of training (`train`) or evaluation (`eval`), or `both`, apart; None:
+                those of training, or, in a run that has only evaluations, of these.
             between: Two steps to compare.
             change: Only prompts with this change.
             min_rate: The minimum solve rate; 1: those that every completion solved.
             max_rate: The maximum solve rate; 0: those that no completion solved.
             min_visits: The minimum number of visits.
             order: Columns to sort by; `-` in front puts the highest first: `-solve_rate`. Prompts
-                that tie are in the order of their first visits.
+                that tie are in the order of their first visits. Without `order`, forgotten prompts
+                are sorted by what they lost, and newly solved ones by what they gained, the most
+                first, if `change` selects them.
             limit: The maximum number of prompts.
 
         Raises:
@@ -96,7 +103,7 @@ class RolloutQuestions:
         Example:
             >>> run.prompts(max_rate=0, min_visits=3)  # never solved in three visits or more
             >>> run.prompts(change="forgotten")  # solved in some visit, but not in the latest
-            >>> run.prompts(between=(100, 400), change="forgotten", order="-before")
+            >>> run.prompts(between=(100, 400), change="forgotten", mode="eval")
         """
         from logflume.query.prompts import PromptFilter, read_prompts
 
@@ -113,18 +120,18 @@ class RolloutQuestions:
         mode: Mode | None = None,
         columns: Sequence[str] | None = None,
     ) -> Table:
-        """Return the completions of one prompt, visit by visit.
+        """Return the completions of one prompt, visit by visit, of training and of evaluation.
 
         The rows are sorted by step, attempt, mode, generation and group, then by index. The columns
-        are `visit`, the number of the visit among all visits in the run, from 0; `solved`, which is
-        null where it is unknown; and those of `outputs`.
+        are `visit`, the number of the visit among those of its mode in the run, from 0; `solved`,
+        which is null where it is unknown; and those of `outputs`, such as `mode`.
 
         Args:
             prompt_id: The prompt's id, as `prompts` returns it, or its beginning, if no other id
                 begins with that.
             solved: The `rewards/total` from which a completion solves the prompt.
             steps: As for `prompts`.
-            mode: As for `prompts`.
+            mode: Only visits of training (`train`) or evaluation (`eval`); None: both.
             columns: Names and patterns of the columns to return after these two; None: all.
 
         Raises:
@@ -154,7 +161,7 @@ class RolloutQuestions:
 
         Args:
             steps: As for `prompts`.
-            mode: As for `prompts`.
+            mode: As for `prompt`.
             solved: As for `prompts`.
 
         Raises:
@@ -185,7 +192,7 @@ class RolloutQuestions:
         Args:
             by: As for `pass_at`.
             steps: As for `prompts`.
-            mode: As for `prompts`.
+            mode: As for `prompt`.
 
         Raises:
             QueryError: There is no column `by`.
@@ -228,7 +235,7 @@ class RolloutQuestions:
                 column of the dataset (`level`), or another field that the completions of a group
                 share. `()`: one row.
             steps: As for `prompts`.
-            mode: As for `prompts`. Training and evaluation are never pooled.
+            mode: As for `prompt`. Training and evaluation are never pooled.
             seed: Seed of the bootstrap. The same data have the same interval.
 
         Raises:
@@ -330,6 +337,7 @@ class RolloutQuestions:
         at_k = AtK(name, [k] if isinstance(k, int) else list(k), _names(by), mode, seed)
         return self._query(lambda read: read_at_k(partial(read, steps=steps), at_k, criterion))
 
+    @checked
     def throughput(self, *, steps: Steps = None) -> Table:
         """Return how fast the training is, and the share of each phase in a step.
 

@@ -28,6 +28,7 @@ from logflume.query.prompt_ids import TEXTS, prompt_ids
 __all__ = [
     "ORDER",
     "VISIT",
+    "AnyMode",
     "Mode",
     "Read",
     "Visits",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 Mode: TypeAlias = Literal["train", "eval"]
+AnyMode: TypeAlias = Literal["train", "eval", "both"]
 Read: TypeAlias = Callable[..., pa.Table]
 
 VISIT = ["run", "attempt", "step", "mode", "generation", "group", "prompt_id"]
@@ -84,22 +86,27 @@ class Visits(NamedTuple):
         return self.grouping.sum(values)
 
 
-def read_visits(read: Read, *, mode: Mode | None = None, columns: Sequence[str] = ()) -> Visits:
+def read_visits(
+    read: Read, *, mode: Mode | Literal["main"] | None = None, columns: Sequence[str] = ()
+) -> Visits:
     """Read the completions of a run and group them.
 
     Completions that were logged without a mode count as training, as metrics do.
 
     Args:
         read: Returns the events of a type, with some of their columns.
-        mode: Only visits of training or of evaluation; None: both.
+        mode: Only visits of training or of evaluation; `main`: of training, or all of a run without
+            training; None: both.
         columns: Names and patterns of further columns of the completions.
 
     Raises:
         QueryError: There is no such column, or no such mode.
     """
+    is_main, mode = mode == "main", None if mode == "main" else mode
     check_mode(mode)
-    completions = _read_completions(read, columns)
-    completions = of_mode(completions, mode)
+    completions = of_mode(_read_completions(read, columns), mode)
+    if is_main:
+        completions = _of_main_mode(read, completions)
     grouping = group_rows(completions, ORDER)
     keys = grouping.take_first(completions.select(VISIT))
     return Visits(completions, grouping, keys, _find_partial(read, completions, grouping, mode))
@@ -140,6 +147,23 @@ def of_mode(events: pa.Table, mode: Mode | None) -> pa.Table:
     modes: Any = pc.fill_null(texts_of(events, "mode"), "train")
     events = with_columns(events, {"mode": modes})
     return events if mode is None else events.filter(pc.equal(modes, pa.scalar(mode)))
+
+
+def _of_main_mode(read: Read, completions: pa.Table) -> pa.Table:
+    """Return the completions of training, and all of the runs without training."""
+    trained = _trained_runs(completions)
+    if pc.all(pc.is_in(completions["run"], trained)).as_py() is False:
+        # These steps may have only evaluations although others have a training.
+        everything = read(_TYPE, columns=["run", "mode"], steps=None)
+        trained = _trained_runs(of_mode(everything, None))
+    is_train = pc.equal(completions["mode"], pa.scalar("train"))
+    return completions.filter(pc.or_(is_train, pc.invert(pc.is_in(completions["run"], trained))))
+
+
+def _trained_runs(completions: pa.Table) -> Any:
+    """Return the runs that have completions of training."""
+    of_training = completions.filter(pc.equal(completions["mode"], pa.scalar("train")))
+    return pc.unique(of_training["run"])
 
 
 def _read_completions(read: Read, columns: Sequence[str]) -> pa.Table:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import anyio.to_thread
 from starlette.applications import Starlette
@@ -24,6 +24,7 @@ from logflume.exceptions import LogflumeError, QueryError, RunError
 from logflume.guard import Failure, call_guarded, describe
 from logflume.query.open_run import Run
 from logflume.query.solved import UnmeasuredError
+from logflume.query.visits import Mode
 from logflume.ui.answers import Answers
 from logflume.ui.curves import read_axes
 from logflume.ui.encoding import encode
@@ -301,6 +302,7 @@ def _integer(query: QueryParams, name: str, default: int | None = None) -> int:
 def _prompts(query: QueryParams) -> PromptList:
     return PromptList(
         solved=_number(query, "solved"),
+        mode=cast("Mode | None", query.get("mode") or None),
         between=_between(query),
         change=query.get("change") or None,
         search=query.get("search") or None,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
 from logflume.query.open_run import Run
+from logflume.query.visits import Mode, check_mode
 from logflume.ui.encoding import shorten_texts
 
 __all__ = ["PromptList", "read_common_prompts", "read_prompt_list"]
@@ -22,7 +23,7 @@ _ORDERS: dict[str, list[Any]] = {
     "solve_rate": [("solve_rate", "ascending")],
     "-solve_rate": [("solve_rate", "descending")],
     "-gained": [("gained", "descending")],
-    "-lost": [("lost", "descending")],
+    "-lost": [("lost", "descending"), ("solve_rate", "descending")],
 }
 
 
@@ -31,6 +32,7 @@ class PromptList(NamedTuple):
 
     Attributes:
         solved: The total reward from which a completion solves its prompt.
+        mode: Only visits of training or of evaluation; None: as in `run.prompts`.
         between: Two steps to compare; None: the whole run.
         change: Only prompts with this change.
         search: Only prompts whose question or id contains this text, ignoring case.
@@ -40,6 +42,7 @@ class PromptList(NamedTuple):
     """
 
     solved: float | None = None
+    mode: Mode | None = None
     between: tuple[int, int] | None = None
     change: str | None = None
     search: str | None = None
@@ -55,32 +58,43 @@ def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
     latest solve rate with the worst and the best one; between two steps, they compare `after` with
     `before`.
 
-    The answer has `prompts`, their `count`, the number of `all` prompts, `counts` by change, and
-    the first and last step of all visits (`span`). `measure` is what to show of a visit, the
-    `solve_rate` where correctness was measured, else the `reward_mean`, and `range` are its lowest
-    and highest value.
+    The answer has the `mode` of these visits, and the `modes` of the run. It has `prompts`, their
+    `count`, the number of `all` prompts, `counts` by change, the size of the `largest` group of the
+    run, and the first and last step of all visits (`span`). `measure` is what to show of a visit,
+    the `solve_rate` where correctness was measured, else the `reward_mean`, and `range` are its
+    lowest and highest value.
 
     Raises:
         QueryError: There is no such order, or `solved` is required.
     """
     if wanted.order not in _ORDERS:
         raise QueryError(f"order={wanted.order}: expected one of {', '.join(_ORDERS)}")
-    table = _with_differences(run.prompts(solved=wanted.solved, between=wanted.between).arrow)
+    check_mode(wanted.mode)
+    groups = run.groups(solved=wanted.solved).arrow
+    largest = pc.max(groups["completions"]).as_py()
+    known = set(pc.unique(groups["mode"]).to_pylist())
+    modes: list[Mode] = [mode for mode in get_args(Mode) if mode in known]
+    mode = wanted.mode or (modes[0] if modes else "train")
+    groups = groups.filter(pc.equal(groups["mode"], pa.scalar(mode)))
+    prompts = run.prompts(solved=wanted.solved, mode=mode, between=wanted.between)
+    table = _with_differences(prompts.arrow)
     counts = Counter(table["change"].to_pylist())
     found = _filter(table, wanted)
     found = found.sort_by([*_ORDERS[wanted.order], ("first_step", "ascending")])
     rows = found.slice(wanted.offset, wanted.limit).to_pylist()
-    groups = run.groups(solved=wanted.solved).arrow
     visits = _visits(groups, [row["prompt_id"] for row in rows])
     # Without `solved`, only what was measured has a solve rate; else the query has failed above.
-    is_measured = wanted.solved is None or not run.groups().arrow["solve_rate"].null_count
+    is_measured = wanted.solved is None or not run.groups(mode=mode).arrow["solve_rate"].null_count
     return {
+        "mode": mode,
+        "modes": modes,
         "prompts": [
             {**shorten_texts(row, _TEXT), "seen": visits[row["prompt_id"]]} for row in rows
         ],
         "count": len(found),
         "all": len(table),
         "counts": {name: count for name, count in counts.items() if name is not None},
+        "largest": largest,
         "span": _extremes(groups["step"]),
         "measure": "solve_rate" if is_measured else "reward_mean",
         "range": [0, 1] if is_measured else _extremes(groups["reward_mean"]),
@@ -92,8 +106,10 @@ def read_common_prompts(
 ) -> dict[str, Any]:
     """Return the prompts that at least two runs share, the largest difference first.
 
-    The answer has the `count` of these prompts, and `prompts`, each with `prompt_id`, `question`,
-    and in `runs` the numbers of `run.prompts` by run. The difference is that of the solve rates.
+    As in `run.prompts`, the visits are those of training, or of evaluation in a run that has only
+    evaluations. The answer has the `count` of these prompts, and `prompts`, each with `prompt_id`,
+    `question`, and in `runs` the numbers of `run.prompts` by run. The difference is that of the
+    solve rates.
 
     Raises:
         QueryError: `solved` is required.

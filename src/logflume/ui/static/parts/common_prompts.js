@@ -7,7 +7,7 @@ import { setQuery, url } from "../lib/route.js";
 import { Chart } from "./chart.js";
 import { Unmeasured } from "./solved_from.js";
 import { ErrorLine } from "./states.js";
-import { Pair, VISIT_CURVES, chosenPair, visitSeries, visitsOf } from "./visits.js";
+import { Pair, VISIT_CURVES, chosenPair, ofMode, visitSeries, visitsOf } from "./visits.js";
 
 const SHOWN = 15;
 
@@ -28,7 +28,7 @@ export function CommonPrompts({ runs, query, version }) {
         ${runs.map((run) => html`<td class="number nowrap" key=${run} title=${row.runs[run] ? `${row.runs[run].visits} visits, mean reward ${number(row.runs[run].reward_mean)}` : "not in this run"}>
           ${row.runs[run] ? html`<b>${percent(row.runs[run].solve_rate)}</b> <span class="muted">${percent(row.runs[run].first)} → ${percent(row.runs[run].latest)}</span>` : "–"}</td>`)}</tr>`)}</tbody></table></div>
     ${data.prompts.length > SHOWN && !query.more && html`<p><button onClick=${() => setQuery({ more: "1" })}>Show ${number(data.prompts.length)}${data.count > data.prompts.length ? ` of ${number(data.count)}` : ""}</button></p>`}
-    <p class="muted small">Solve rate of all visits, and of the first → latest visit.</p>
+    <p class="muted small">Solve rate of all visits, and of the first → latest visit, in training. If a run has only evaluations, theirs.</p>
   </section>`;
 }
 
@@ -43,7 +43,7 @@ function SamePrompt({ runs, prompt, query, version }) {
 }
 
 function InBoth({ runs, names, answers, prompt, query }) {
-  const visits = answers.map((answer) => visitsOf(answer.data.outputs));
+  const visits = answers.map((answer) => ofMode(visitsOf(answer.data.outputs)).visits);
   const pair = chosenPair(visits, visits.map((of) => of.length - 1), query);
   const [first] = answers[0].data.outputs;
   return html`<div class="same-prompt" data-same-prompt=${prompt}>
@@ -52,7 +52,7 @@ function InBoth({ runs, names, answers, prompt, query }) {
         ${runs.slice(1).map((run) => html`<option key=${run} value=${run}>${visible(run)}</option>`)}</select></label>`}
       <button class="plain" onClick=${() => setQuery({ prompt: "" })}>close</button></div>
     <div class="charts">${VISIT_CURVES.map(([title, value]) => html`<${Chart} key=${title} name=${`same prompt ${title}`} title=${`${title} at each visit`} group="same"
-      hasLegend=${true} series=${visits.map((of, i) => visitSeries(of.filter((visit) => visit.mode === "train" || of.every((one) => one.mode === "eval")), value, { label: names[i], color: runs.indexOf(names[i]) }))} />`)}</div>
+      hasLegend=${true} series=${visits.map((of, i) => visitSeries(of, value, { label: names[i], color: runs.indexOf(names[i]) }))} />`)}</div>
     <${Pair} sides=${names.map((run, i) => ({ run, label: run, visits: visits[i], at: pair[i] }))}
       differs=${html`What differs <span class="muted">– <del>only ${visible(names[0])}</del> <ins>only ${visible(names[1])}</ins></span>`} />
     <p>${names.map((run, i) => html`<a key=${i} href=${url(["run", run, "prompt", prompt])}>Through time in ${visible(run)}</a> `)}</p>

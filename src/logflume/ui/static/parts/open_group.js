@@ -55,7 +55,7 @@ function Prompt({ run, group, first, find }) {
   return html`<div class="panel prompt-head">
     <div class="row"><h3>Prompt</h3>
       <span class="muted grow">${first?.true_answer !== undefined && html`correct answer: <b class="mono">${visible(first.true_answer)}</b>`}</span>
-      ${group.prompt_id && html`<a href=${url(["run", run, "prompt", group.prompt_id])}>this prompt through time</a>`}
+      ${group.prompt_id && html`<a href=${url(["run", run, "prompt", group.prompt_id], { mode: group.mode })}>this prompt through time</a>`}
       <button class="plain" onClick=${() => setQuery({ group: "", id: "" })}>close</button></div>
     ${turns ? html`<${Conversation} turns=${turns} find=${find} />` : html`<${Text} text=${promptOf(first)} find=${find} />`}
     ${first?.tools && html`<details><summary>tools</summary><pre>${visible(first.tools)}</pre></details>`}

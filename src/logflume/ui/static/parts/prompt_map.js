@@ -11,8 +11,8 @@ const ROW_PIXELS = [1, 14];
 const MIN_CELL_PIXELS = 2;
 const TEXT = 160;
 
-/** @param {{run: string, prompts: any[], span: [number, number], measure: import("./visit_measure.js").Measure, solved?: string}} props */
-export function PromptMap({ run, prompts, span, measure, solved }) {
+/** @param {{run: string, prompts: any[], span: [number, number], measure: import("./visit_measure.js").Measure, link: Record<string, string | undefined>}} props `link`: the query of a prompt's address. */
+export function PromptMap({ run, prompts, span, measure, link }) {
   const canvas = useRef(null);
   const [tip, setTip] = useState(/** @type {any} */ (null));
   const row = Math.min(ROW_PIXELS[1], Math.max(ROW_PIXELS[0], HEIGHT_PIXELS / prompts.length));
@@ -40,7 +40,7 @@ export function PromptMap({ run, prompts, span, measure, solved }) {
       onMouseMove=${(event) => setTip(promptAt(event) ?? null)} onMouseLeave=${() => setTip(null)}
       onClick=${(event) => {
         const at = promptAt(event);
-        if (at) location.hash = url(["run", run, "prompt", at.prompt.prompt_id], { solved });
+        if (at) location.hash = url(["run", run, "prompt", at.prompt.prompt_id], link);
       }}></canvas>
     <div class="steps"><span>step ${number(span[0])}</span><span>step ${number(span[1])}</span></div>
     ${tip && html`<div class="tip" style=${tip.x > tip.width / 2 ? { right: `${tip.width - tip.x + 20}px`, top: `${tip.y + 16}px` } : { left: `${tip.x + 20}px`, top: `${tip.y + 16}px` }}>

@@ -27,10 +27,19 @@ export const VISIT_CURVES = /** @type {[string, "rate" | "mean"][]} */ ([["solve
 export function visitsOf(outputs) {
   const visits = new Map();
   for (const output of outputs) {
-    if (!visits.has(output.visit)) visits.set(output.visit, { step: output.step ?? null, mode: output.mode ?? "train", outputs: [] });
-    visits.get(output.visit).outputs.push(output);
+    const mode = output.mode ?? "train";
+    const key = `${mode} ${output.visit}`; // visits are numbered in each mode
+    if (!visits.has(key)) visits.set(key, { step: output.step ?? null, mode, outputs: [] });
+    visits.get(key).outputs.push(output);
   }
   return [...visits.values()].map((visit) => ({ ...visit, ...summary(visit.outputs) }));
+}
+
+/** The visits of a mode: the wanted one, or else that of training, if there are any. @param {Visit[]} all @param {string} [wanted] */
+export function ofMode(all, wanted) {
+  const modes = ["train", "eval"].filter((mode) => all.some((visit) => visit.mode === mode));
+  const mode = modes.find((one) => one === wanted) ?? modes[0];
+  return { modes, mode, visits: all.filter((visit) => visit.mode === mode) };
 }
 
 function summary(outputs) {

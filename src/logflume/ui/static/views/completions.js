@@ -7,6 +7,7 @@ import { setQuery, url } from "../lib/route.js";
 import { meanOf, numbersOf, rangeOf } from "../lib/statistics.js";
 import { Filters, filterOf, isFiltering } from "../parts/filters.js";
 import { GroupRow, sortGroups, withRewards } from "../parts/group_row.js";
+import { ModeSwitch } from "../parts/mode_switch.js";
 import { OpenGroup } from "../parts/open_group.js";
 import { Empty, ErrorLine } from "../parts/states.js";
 import { Hits } from "./hits.js";
@@ -49,8 +50,7 @@ export function Completions({ run, query, version }) {
   const link = (group) => url(["run", run, "completions"], { ...query, step, mode, group: group.key, id: "" });
   return html`<div>
     <div class="toolbar"><${Stepper} steps=${steps} step=${step} isFixed=${Boolean(query.step)} />
-      ${modes.length > 1 && html`<span class="segments">${modes.map((one) => html`<button key=${one}
-        aria-pressed=${one === mode} onClick=${() => setQuery({ mode: one, step: "", group: "", id: "" })}>${one === "eval" ? "evaluation" : "training"}</button>`)}</span>`}
+      <${ModeSwitch} modes=${modes} mode=${mode} reset=${{ step: "", group: "", id: "" }} />
       ${listed.data && !isWide && html`<${Totals} groups=${groups} of=${listed.data.of} isFiltered=${isFiltered} isCurrent=${listed.isCurrent} />`}
       ${isFiltered && html`<span class="segments">
         <button aria-pressed=${!isWide} onClick=${() => setQuery({ all: "" })}>this step</button>

@@ -4,8 +4,9 @@ import { html } from "../lib/dom.js";
 import { number, visible } from "../lib/format.js";
 import { setQuery } from "../lib/route.js";
 import { Chart } from "../parts/chart.js";
+import { ModeSwitch } from "../parts/mode_switch.js";
 import { ErrorLine } from "../parts/states.js";
-import { Pair, VISIT_CURVES, chosenPair, visitSeries, visitsOf } from "../parts/visits.js";
+import { Pair, VISIT_CURVES, chosenPair, ofMode, visitSeries, visitsOf } from "../parts/visits.js";
 
 /** @param {{run: string, rest: string[], query: Record<string, string>, version: string}} props */
 export function Prompt({ run, rest, query, version }) {
@@ -15,16 +16,18 @@ export function Prompt({ run, rest, query, version }) {
 }
 
 function Visits({ run, query, data }) {
-  const visits = visitsOf(data.outputs);
+  const all = visitsOf(data.outputs);
+  const { modes, mode, visits } = ofMode(all, query.mode);
   const [a, b] = chosenPair([visits, visits], [earlierOf(visits), visits.length - 1], query);
   const [first] = data.outputs;
   return html`<div>
-    <div class="row"><h1 dir="auto">${visible(first.question ?? first.prompt ?? data.prompt_id)}</h1></div>
+    <div class="row"><h1 dir="auto">${visible(first.question ?? first.prompt ?? data.prompt_id)}</h1>
+      <${ModeSwitch} modes=${modes} mode=${mode} reset=${{ a: "", ai: "", b: "", bi: "" }} /></div>
     <div class="facts"><span>prompt <b class="mono">${visible(data.prompt_id)}</b></span>
-      <span><b>${visits.length}</b> ${visits.length === 1 ? "visit" : "visits"}</span><span><b>${data.count}</b> completions</span>
+      <span><b>${visits.length}</b> ${visits.length === 1 ? "visit" : "visits"}</span><span><b>${number(visits.reduce((sum, visit) => sum + visit.outputs.length, 0))}</b> completions</span>
       ${first.true_answer !== undefined && html`<span>correct answer <b class="mono">${visible(first.true_answer)}</b></span>`}</div>
     ${data.count > data.outputs.length && html`<p class="notice">The first ${number(data.outputs.length)} of ${number(data.count)} completions.</p>`}
-    ${visits.length > 1 && html`<div class="charts" style=${{ marginTop: "12px" }}><${Curves} visits=${visits} onPick=${(step) => pickVisit(visits, step)} /></div>
+    ${all.length > 1 && html`<div class="charts" style=${{ marginTop: "12px" }}><${Curves} visits=${all} onPick=${(step) => pickVisit(all, mode, step)} /></div>
       <p class="muted small">Click a point to compare with its visit below.</p>`}
     <h2>${visits.length > 1 ? "Two visits" : "The visit"}</h2>
     <${Pair} sides=${[{ run, label: "earlier", visits, at: a }, { run, label: "later", visits, at: b }]}
@@ -36,7 +39,8 @@ function Curves({ visits, onPick }) {
   return VISIT_CURVES.map(([name, value]) => {
     const series = ["train", "eval"].map((mode, color) => visitSeries(visits.filter((visit) => visit.mode === mode), value,
       { label: mode === "eval" ? "evaluation" : "training", color, dashed: mode === "eval" }));
-    return html`<${Chart} key=${name} name=${`prompt ${name}`} title=${`${name} at each visit`} series=${series} group="prompt" onPick=${onPick} />`;
+    return html`<${Chart} key=${name} name=${`prompt ${name}`} title=${`${name} at each visit`} series=${series} group="prompt"
+      hasLegend=${series.every((one) => one.x.length)} onPick=${onPick} />`;
   });
 }
 
@@ -47,7 +51,11 @@ function earlierOf(visits) {
   return rate(visits[best]) > rate(visits[visits.length - 1]) ? best : 0;
 }
 
-function pickVisit(visits, step) {
-  const index = visits.findIndex((visit) => visit.step === step);
-  if (index >= 0) setQuery({ b: index, bi: "" });
+/** Choose the visit at a step: one of this mode, or else of the other. */
+function pickVisit(all, mode, step) {
+  const at = all.filter((visit) => visit.step === step);
+  const picked = at.find((visit) => visit.mode === mode) ?? at[0];
+  if (!picked) return;
+  const other = picked.mode === mode ? {} : { mode: picked.mode, a: "", ai: "" };
+  setQuery({ ...other, b: ofMode(all, picked.mode).visits.indexOf(picked), bi: "" });
 }

@@ -4,6 +4,7 @@ import { rewardColor } from "../lib/colors.js";
 import { html } from "../lib/dom.js";
 import { number, percent, visible } from "../lib/format.js";
 import { setQuery, url } from "../lib/route.js";
+import { ModeSwitch } from "../parts/mode_switch.js";
 import { PassAt } from "../parts/pass_at.js";
 import { PromptMap } from "../parts/prompt_map.js";
 import { SearchBox } from "../parts/search_box.js";
@@ -36,9 +37,9 @@ export function Prompts({ run, query, version }) {
   const isMap = query.view === "map";
   const offset = Number(query.offset ?? 0);
   const order = query.sort ?? ORDER_OF[query.change] ?? "-visits";
-  const { first, last, change, solved } = query;
+  const { first, last, change, solved, mode } = query;
   const { data, error } = useAnswer("prompts", {
-    run, first, last, change, solved, search: query.search, order,
+    run, first, last, change, solved, mode, search: query.search, order,
     ...(isMap ? { limit: MAP } : { limit: PAGE, offset }),
   }, version);
   if (error) return html`<${ErrorLine} text=${error} />`;
@@ -58,13 +59,12 @@ export function Prompts({ run, query, version }) {
       <p>Choose another list, or other steps to compare.</p><//>`}
     ${data.count > rows.length && html`<p class="muted">Prompts ${number(until - rows.length + 1)} to ${number(until)} of ${number(data.count)}${isMap ? ", the most that the map shows; the order decides which." : "."}</p>`}
     ${rows.length > 0 && (isMap
-      ? html`<${PromptMap} run=${run} prompts=${rows} span=${data.span} measure=${measure} solved=${solved} />`
-      : html`<${List} run=${run} rows=${rows} span=${data.span} measure=${measure} isBetween=${Boolean(first && last)} solved=${solved} />`)}
+      ? html`<${PromptMap} run=${run} prompts=${rows} span=${data.span} measure=${measure} link=${{ solved, mode }} />`
+      : html`<${List} run=${run} rows=${rows} span=${data.span} measure=${measure} isBetween=${Boolean(first && last)} link=${{ solved, mode }} />`)}
     ${!isMap && (offset > 0 || until < data.count) && html`<p class="row"><button disabled=${offset <= 0}
         onClick=${() => setQuery({ offset: Math.max(0, offset - PAGE) || "" })}>‹ previous</button>
       <button disabled=${until >= data.count} onClick=${() => setQuery({ offset: offset + PAGE })}>next ›</button></p>`}
-    ${rows.length > 0 && html`<${PassAt} run=${run} query=${query} version=${version}
-      most=${Math.max(1, ...rows.map((row) => Math.round(row.completions / row.visits)))} />`}
+    ${rows.length > 0 && html`<${PassAt} run=${run} query=${query} version=${version} most=${data.largest} />`}
   </div>`;
 }
 
@@ -76,6 +76,7 @@ function Controls({ query, data, order, isMap, measure }) {
     <div class="toolbar">
       <span class="segments" role="group" aria-label="Lists">${CHANGES.map(([name, label, title]) => html`<button key=${name} title=${title} data-change=${name || "all"}
         aria-pressed=${(query.change ?? "") === name} onClick=${() => setQuery({ change: name, offset: "" })}>${label} <b>${number(name ? (data.counts[name] ?? 0) : data.all)}</b></button>`)}</span>
+      <${ModeSwitch} modes=${data.modes} mode=${data.mode} reset=${{ offset: "" }} />
       <span class="segments" role="group" aria-label="View"><button aria-pressed=${!isMap} onClick=${() => setQuery({ view: "" })}>list</button>
         <button aria-pressed=${isMap} onClick=${() => setQuery({ view: "map", offset: "" })}>map</button></span>
       <label>order <select aria-label="Order" value=${order} onChange=${(event) => setQuery({ sort: event.target.value, offset: "" })}>
@@ -92,13 +93,13 @@ function Controls({ query, data, order, isMap, measure }) {
   </div>`;
 }
 
-function List({ run, rows, span, measure, isBetween, solved }) {
+function List({ run, rows, span, measure, isBetween, link }) {
   const [before, after, title] = isBetween ? ["before", "after", "before → after"] : ["first", "latest", "first → latest"];
   return html`<div class="panel scroll-x"><table>
     <thead><tr><th>prompt</th><th class="number">visits</th><th class="number">solved</th><th class="number">${title}</th><th class="number wide-only">best</th>
       <th class="number wide-only">reward</th><th class="wide-only" style=${{ width: "34%" }}>visits, steps ${number(span[0])} to ${number(span[1])}</th></tr></thead>
     <tbody>${rows.map((row) => html`<tr class="prompt-row" key=${row.prompt_id} data-prompt=${row.prompt_id}>
-      <td><a class="question" dir="auto" href=${url(["run", run, "prompt", row.prompt_id], { solved })}>${visible(row.question ?? row.prompt_id)}</a></td>
+      <td><a class="question" dir="auto" href=${url(["run", run, "prompt", row.prompt_id], link)}>${visible(row.question ?? row.prompt_id)}</a></td>
       <td class="number">${number(row.visits)}</td>
       <td class="number">${percent(row.solve_rate)}</td>
       <td class="number nowrap muted">${row.visits > 1 || isBetween ? `${percent(row[before])} → ${percent(row[after])}` : "–"}</td>
@@ -115,7 +116,7 @@ function Visits({ seen, span, measure }) {
   return html`<svg class="visits" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label="visits">
     <rect x="0" y="4.6" width="100" height="0.8" style=${{ fill: "var(--line)" }} />
     ${seen.filter(([step]) => step !== null).map((visit, i) => html`<rect key=${i}
-      x=${((visit[0] - span[0]) / size) * 100} y=${visit[1] === "eval" ? 2.5 : 0} width=${width * 0.9} height=${visit[1] === "eval" ? 5 : 10}
+      x=${((visit[0] - span[0]) / size) * 100} y="0" width=${width * 0.9} height="10"
       style=${{ fill: rewardColor(measure.of(visit), measure.low, measure.high) }}><title>${visitText(visit)}</title></rect>`)}
   </svg>`;
 }
