@@ -422,3 +422,60 @@ def test_tensorboard_without_runs(tmp_path: Path) -> None:
     """Where nothing can be shown, an error says so."""
     write_run(tmp_path / "logs", range(1, 3))
     assert "no run here has a folder `tensorboard`" in check_error(tmp_path, "tensorboard")
+
+
+def test_a_constant_is_drawn_as_one(tmp_path: Path) -> None:
+    """Rounding neither draws a sawtooth nor makes a later value the best, nor a difference."""
+    for run, factor in (("a", 1.0), ("b", 1.0 + 2**-52)):
+        logflume.initialize(dir=tmp_path / "logs", run=run)
+        for step in range(1, 901):
+            noise = 1 + step % 2 * 2**-52
+            fields = {"learning_rate": 0.03, "accuracy": 0.3 * noise * factor}
+            logflume.log_training_progress(step, fields)
+        logflume.shutdown()
+
+    metrics = answer(tmp_path, "show", "a", "--json")["metrics"]
+    assert 1 == metrics["accuracy"]["best_step"]
+    shown = check_output(tmp_path, "show", "a", "--metric", "*")
+    compared = check_output(tmp_path, "compare", "a", "b", "--metric", "*")
+    for text in (shown, compared):
+        lines = [line for line in text.splitlines() if re.match("learning_rate|accuracy", line)]
+        assert 2 == len(lines)
+        assert {SPARK[0]} == {sign for line in lines for sign in line if sign in SPARK}
+    assert "*" not in compared
+    assert not re.search(r"e-\d", compared)
+    plotted = check_output(tmp_path, "plot", "a", "accuracy", "--height", "5").splitlines()
+    assert ["0.33", "0.3", "0.27"] == [line.split()[0] for line in plotted[1:4]]
+
+
+def test_a_policy_has_no_best_loss(tmp_path: Path) -> None:
+    """With rewards, under whatever name and whatever is selected, no loss is the best."""
+    for run, loss in (("a", -2.0), ("b", 0.0)):
+        logflume.initialize(dir=tmp_path / "logs", run=run)
+        for step in (1, 2):
+            log = logflume.get_logger()
+            log.info("training", step=step, loss=loss, **{"actor/pg_loss": loss})
+            log.info("reward", step=step, correctness=[0.0, 1.0])
+            log.info("evaluation", step=step, loss=loss, accuracy=loss)
+        logflume.shutdown()
+
+    for options in ([], ["--metric", "*loss"], ["--mode", "eval"]):
+        metrics = answer(tmp_path, "show", "a", "--json", *options)["metrics"]
+        best = {name: of_name["best"] for name, of_name in metrics.items() if "loss" in name}
+        assert best.keys() >= {"eval/loss"}
+        assert {None} == set(best.values())
+    assert "*" not in check_output(tmp_path, "compare", "a", "b", "--metric", "*loss")
+    compared = check_output(tmp_path, "compare", "a", "b")
+    assert "eval/accuracy" in compared
+    assert "0*" in next(line for line in compared.splitlines() if "eval/accuracy" in line)
+
+
+def test_an_alert_that_is_over_is_one_line(tmp_path: Path) -> None:
+    """The line has the message of the problem, and the steps from its alert to its end."""
+    logflume.initialize(dir=tmp_path / "logs", run="r")
+    log = logflume.get_training_logger()
+    log.warning("alert", step=430, signal="hack", message="The reward rose alone.")
+    log.info("alert", step=571, signal="hack", message="hack is over.", over_since=470)
+    logflume.shutdown()
+    (line,) = [s for s in check_output(tmp_path, "show", "r").splitlines() if s.startswith("Alert")]
+    assert ["Alert", "step 430 to 470 (over): The reward rose alone."] == line.split(maxsplit=1)

@@ -111,6 +111,15 @@ def test_deleting_runs(here: Path) -> None:
     assert {"a", "latest"} == {path.name for path in (here / "logs").iterdir()}
 
 
+def test_latest_is_the_run_that_started_last(here: Path) -> None:
+    """An import that was written later, but started earlier, doesn't become `latest`."""
+    source = here / "old.jsonl"
+    source.write_text('{"step": 1, "loss": 1.0, "_timestamp": 1.7e9}\n')
+    assert 0 == run(here, "import", "old.jsonl").returncode
+    check_output(here, "runs", "archive", "latest")
+    assert "b" == str((here / "logs" / "latest").readlink())
+
+
 def test_deleting_requires_consent(here: Path) -> None:
     """Without a terminal, and without `--yes`, nothing is deleted."""
     assert "confirm with --yes" in check_error(here, "runs", "rm", "a")

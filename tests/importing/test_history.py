@@ -236,3 +236,47 @@ def test_columns_of_one_name(tmp_path: Path) -> None:
     result, events = imported(source, tmp_path)
     assert [0.25] == [event["loss"] for event in of_type(events, "training")]
     assert {"columns with the name of a later column": 1} == result.left_out
+
+
+FILES = {
+    "keras.csv": ("epoch", "epoch,loss,val_loss\n0,1.5,2.5\n1,1.0,2.0\n"),
+    "ultralytics.csv": (
+        "epoch",
+        "     epoch,  train/loss\n         0,         1.5\n         1,  1\n",
+    ),
+    "sb3.csv": ("time/total_timesteps", "time/total_timesteps,train/loss\n0,1.5\n1,1.0\n"),
+    "swift.jsonl": (
+        "global_step/max_steps",
+        '{"loss": 1.5, "epoch": 0.1, "global_step/max_steps": "0/9"}\n'
+        '{"loss": 1.0, "epoch": 0.2, "global_step/max_steps": "1/9"}\n',
+    ),
+    "mmengine.json": (
+        "iter",
+        '{"loss": 1.5, "iter": 0, "step": 0}\n{"loss": 1.0, "iter": 1, "step": 1}\n'
+        '{"coco/mAP": 0.5, "step": 99}\n',
+    ),
+    "rllib.json": (
+        "training_iteration",
+        '{"training_iteration": 0, "loss": 1.5}\n{"training_iteration": 1, "loss": 1.0}\n',
+    ),
+    "verl.jsonl": (
+        "step",
+        '{"step": 0, "data": {"loss": 1.5}}\n{"step": 1, "data": {"loss": 1.0}}\n',
+    ),
+    "epochs.jsonl": (None, '{"epoch": 1, "loss": 1.5}\n{"epoch": 1, "loss": 1.0}\n'),
+}
+"""The files of other tools: the field that is the step, and rows with losses at steps 0 and 1."""
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_steps_of_files_of_other_tools(tmp_path: Path, name: str) -> None:
+    """Each tool's own name of the step is found; an epoch with several rows is none."""
+    step, text = FILES[name]
+    (tmp_path / name).write_text(text)
+    result, events = imported(tmp_path / name, tmp_path / "logs")
+    rows = [event for event in of_type(events, "training") if event.get("loss") is not None]
+
+    assert step == result.step
+    first = 0 if step else 1
+    assert [(first, 1.5), (first + 1, 1.0)] == [(row["step"], row["loss"]) for row in rows]
+    assert all("extras" not in fields(row) for row in rows)

@@ -27,7 +27,8 @@ def test_import(tmp_path: Path) -> None:
     """The command prints where the run is, and on standard error what was left out."""
     done = run(tmp_path, SAMPLES / "wandb-history.jsonl", "--run", "history")
 
-    assert (0, "left out: 1 W&B media: video-file\n") == (done.returncode, done.stderr)
+    lines = ["step: from the field '_step'", "left out: 1 W&B media: video-file"]
+    assert (0, lines) == (done.returncode, done.stderr.splitlines())
     assert "logs/history: 1 run_started, 4 training, 1 run_finished (jsonl)\n" == done.stdout
     assert 6 == sum(logflume.open_run(tmp_path / "logs" / "history").types().values())
 
@@ -49,6 +50,7 @@ def test_json(tmp_path: Path) -> None:
         "run": "r",
         "folder": "x/r",
         "format": "trainer_state",
+        "step": None,
         "events": {
             "run_started": 2,
             "training": 3,
@@ -113,7 +115,7 @@ def test_errors(arguments: list[str], status: int, error: str, tmp_path: Path) -
 
 
 def test_an_explicit_format(tmp_path: Path) -> None:
-    """A file whose format can't be detected is read in the format given by `--format`."""
+    """A file whose format can't be detected is read as named; without a step, rows are numbered."""
     (tmp_path / "mine").write_text("when,loss\n1,2.5\n")
     done = run(tmp_path, "mine", "--format", "csv")
     rows = duckdb.execute(
@@ -121,7 +123,25 @@ def test_an_explicit_format(tmp_path: Path) -> None:
     )
 
     assert 0 == done.returncode
-    assert [(2.5, None)] == rows.fetchall()
+    assert "no field of mine is a step, so the rows are numbered; pass --step" in done.stderr
+    assert [(2.5, 1)] == rows.fetchall()
+
+
+def test_a_step_that_the_user_names(tmp_path: Path) -> None:
+    """`--step` takes any field with whole numbers; another name is an error that lists these."""
+    (tmp_path / "rows.csv").write_text("step,batch,loss\n1,30,2.5\n")
+    missing = run(tmp_path, "rows.csv", "--step", "loss")
+    assert (
+        "--step loss: no row has a whole number of this name; such fields are: step, batch\n"
+        == (missing.stderr)
+    )
+    done = run(tmp_path, "rows.csv", "--step", "batch")
+    assert "step: from the field 'batch'\n" == done.stderr
+    (event,) = logflume.open_run(tmp_path / "logs" / "rows").events("training").to_pylist()
+    assert (30, 2.5) == (event["step"], event["loss"])
+
+    other = run(tmp_path, SAMPLES / "dpo_trainer_state.json", "--step", "batch")
+    assert "only jsonl and csv have a choice of steps" in other.stderr
 
 
 def test_an_imported_run_is_continued(tmp_path: Path) -> None:

@@ -596,3 +596,76 @@ def _shades(row: Any) -> Any:
     """Return the colour of each visit, in percent of the highest one."""
     fills = row.locator("svg rect[style*=color-mix]")
     return fills.evaluate_all("all => all.map(one => /(\\d+)%/.exec(one.getAttribute('style'))[1])")
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A run whose evaluations have one completion of a prompt, and a finding at its last step."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    logflume.initialize(CONFIG, run="r", dir=folder)
+    log, model = logflume.get_logger(), logflume.get_model_logger()
+    steps = [*range(1, 5), *range(100_001, 100_005)]
+    for step in steps:
+        log.info("training", step=step, accuracy=0.5, **dict.fromkeys(FUNCTIONS, 0.5))
+        log.info("evaluation", step=step, accuracy=0.75)
+        for mode, size in (("train", 4), ("eval", 1)):
+            for index in range(size):
+                rewards = {"rewards/a": index / 2, "rewards/b": -index, "rewards/total": -index / 2}
+                fields = {"step": step, "mode": mode, "group": 0, "index": index, "prompt_id": "p"}
+                solved = {"quality/correct": index == 0}
+                model.info("model_output", question="q", **fields, **rewards, **solved)
+    log.warning("alert", step=steps[-1], signal="flat", severity="info", message="It is flat.")
+    logflume.shutdown()
+    with served(folder) as address:
+        yield address
+
+
+FUNCTIONS = ("rewards/a/mean", "rewards/b/mean")
+
+
+def test_the_bars_of_shares_begin_and_end_together(evaluated: str, browser: Any) -> None:
+    """The labels of the two stretches have different lengths, their bars have the same ends."""
+    page = Page(browser, evaluated)
+    bars = page.open("#/run/r", "[data-section=drivers] .stack")
+    boxes = bars.evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(b => [b.left, b.right])"
+    )
+    assert 2 == len(boxes)
+    assert boxes[0] == boxes[1]
+    page.tab.close()
+
+
+def test_a_chart_of_training_and_evaluation_names_both(evaluated: str, browser: Any) -> None:
+    """Each value has the name of its mode; where there is only one mode, training has none."""
+    page = Page(browser, evaluated)
+    page.open("#/run/r", "[data-metric=accuracy] b:text-is('0.75')")
+    assert "train 0.5 eval 0.75" == _reading(page, "accuracy")
+    assert "0.5" == _reading(page, FUNCTIONS[0])
+    page.tab.close()
+
+
+def _reading(page: Page, metric: str) -> str:
+    reading = page.tab.locator(f"[data-metric='{metric}'] .reading")
+    return " ".join(reading.inner_text().split())
+
+
+def test_the_place_of_the_cursor_covers_the_marks_beneath(evaluated: str, browser: Any) -> None:
+    """At the right edge, the text of the cursor is over a finding's mark, on an opaque ground."""
+    page = Page(browser, evaluated)
+    page.open("#/run/r", "[data-metric=accuracy] canvas")
+    page.tab.locator("[data-metric=accuracy] .plot").press("End")
+    at = page.tab.wait_for_selector("[data-metric=accuracy] .at:has-text('flat')")
+    assert re.fullmatch(
+        r"rgb\(\d+, \d+, \d+\)", at.evaluate("e => getComputedStyle(e).backgroundColor")
+    )
+    page.tab.close()
+
+
+def test_prompts_explain_what_evaluations_lack(evaluated: str, browser: Any) -> None:
+    """The heights of visits have a legend, and a pass@k without a value has its reason."""
+    page = Page(browser, evaluated)
+    legend = page.open("#/run/r/prompts", ".visit-legend")
+    assert ["training", "evaluation"] == legend.inner_text().split()
+    page.tab.wait_for_selector("text=/pass@\\d is unknown in evaluations: it needs prompts with/")
+    assert 0 == page.tab.locator("text=is unknown in training").count()
+    page.tab.close()

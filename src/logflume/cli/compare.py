@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import isclose
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,6 @@ from logflume.cli.printing import (
     console,
     duration_text,
     echo,
-    number_text,
     print_json,
 )
 from logflume.cli.show import MetricOption, default_metrics
@@ -31,6 +31,7 @@ from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparame
 from logflume.exceptions import RunError
 from logflume.terminal.cells import cell_len, pad, shorten
 from logflume.terminal.charts import sparkline
+from logflume.terminal.compact_numbers import number_text
 from logflume.terminal.escape import escape
 
 if TYPE_CHECKING:
@@ -229,8 +230,7 @@ def _print_metrics(metrics: Summaries, letters: Sequence[str], *, is_chosen: boo
     shown = default_metrics(anywhere, is_chosen=is_chosen)
     if not shown:
         return
-    has_reward = "reward" in metrics
-    rows = [_as_row(name, metrics[name], letters, has_reward=has_reward) for name in shown]
+    rows = [_as_row(name, metrics[name], letters) for name in shown]
     extra = [_change(letters), *(f"best {letter}" for letter in letters)]
     _add_sparklines(rows, metrics, letters)
     for some in _batches(letters, rows):
@@ -272,22 +272,28 @@ def _change(letters: Sequence[str]) -> str:
 
 
 def _as_row(
-    name: str,
-    of_runs: Sequence[MetricSummary | None],
-    letters: Sequence[str],
-    *,
-    has_reward: bool,
+    name: str, of_runs: Sequence[MetricSummary | None], letters: Sequence[str]
 ) -> MetricRow:
     cells = {}
     for letter, summary in zip(letters, of_runs, strict=True):
         cells[letter] = number_text(summary.last if summary else None)
         cells[f"best {letter}"] = number_text(summary.best if summary else None)
     first, last = of_runs[0], of_runs[-1]
-    cells[_change(letters)] = number_text(last.last - first.last) if first and last else ""
-    lasts = [summary.last for summary in of_runs if summary]
-    better = better_values(name, has_reward=has_reward)
-    if better and len(set(lasts)) > 1:
-        best = number_text(max(lasts) if better == "higher" else min(lasts))
+    cells[_change(letters)] = _difference(last.last, first.last) if first and last else ""
+    # A loss has no best value in the runs that train a policy on rewards.
+    rated = {
+        letter: summary.last
+        for letter, summary in zip(letters, of_runs, strict=True)
+        if summary and summary.best is not None
+    }
+    if len({cells[letter] for letter in rated}) > 1:
+        best = max(rated.values()) if better_values(name) == "higher" else min(rated.values())
         for letter in letters:
-            cells[letter] += _BEST if cells[letter] == best else " " if cells[letter] else ""
+            is_best = letter in rated and cells[letter] == number_text(best)
+            cells[letter] += _BEST if is_best else " " if cells[letter] else ""
     return MetricRow(name, (), cells)
+
+
+def _difference(value: float, other: float) -> str:
+    """Return a difference as text; one that is due to rounding is 0."""
+    return number_text(0.0 if isclose(value, other) else value - other)

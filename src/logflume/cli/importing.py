@@ -31,15 +31,24 @@ def import_source(
         str | None,
         typer.Option(help="Id of the run; derived from the name of the source by default."),
     ] = None,
+    step: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The field that is the step, for jsonl and csv; by default, one of the names that "
+            "trainers and loggers use.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Convert logs of another tool to a run.
 
     Reads `trainer_state.json` of transformers and TRL (the newest one in a
     folder of checkpoints), TensorBoard event files or folders of them, and
-    W&B histories as JSON Lines or CSV. The run can then be shown, queried
-    and replayed like any other. Lines on standard error count the items
-    that can't be imported.
+    rows of metrics as JSON Lines or CSV: W&B histories, and the files of
+    verl, Lightning, Keras and others. The run can then be shown, queried
+    and replayed like any other. Lines on standard error name the field that
+    is the step of a row, and count the items that can't be imported.
 
     Example: logflume import outputs/my-grpo/checkpoint-200 --run my-grpo
     """
@@ -56,12 +65,21 @@ def import_source(
         format=SourceFormat(format) if format else None,
         dir=dir,
         run=run,
+        step=step,
         follow=lambda found: progress(found, None, "importing"),
     )
+    if imported.format in ("jsonl", "csv"):
+        echo(_step_line(source, imported.step), err=True)
     for reason, number in imported.left_out.items():
         echo(f"left out: {number:,} {reason}", err=True)
     text = escape_json(msgspec.json.encode(imported).decode()) if json else _as_text(imported)
     echo(text)
+
+
+def _step_line(source: Path, name: str | None) -> str:
+    if name is not None:
+        return f"step: from the field {name!r}"
+    return f"step: no field of {source} is a step, so the rows are numbered; pass --step NAME"
 
 
 def _as_text(imported: Imported) -> str:

@@ -7,11 +7,14 @@ order in which they were logged.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-__all__ = ["EVALUATION", "Better", "better_values", "is_detail", "position"]
+from logflume.events.metric_names import find_metric, find_same
+
+__all__ = ["EVALUATION", "Better", "better_values", "has_reward", "is_detail", "position"]
 
 Better: TypeAlias = Literal["higher", "lower"] | None
 """Which values of a metric are better; None if neither, or unknown."""
@@ -27,6 +30,9 @@ _LOWER = re.compile(
 )
 _SPREAD = frozenset({"std", "n", "frac", "rejected", "var"})
 """Words of names that don't measure success, whatever the other words are."""
+
+_POLICY = frozenset({"policy", "pg", "actor"})
+"""Words of losses whose gradient is that of a policy."""
 
 _DETAILS = (
     "epoch",
@@ -84,16 +90,21 @@ def better_values(name: str, *, has_reward: bool = False) -> Better:
 
     Args:
         name: Name of the metric.
-        has_reward: Whether the run has a reward. If so, its loss is that of a policy, for which
-            neither higher nor lower values are better.
+        has_reward: Whether the run has a reward, as `has_reward` says. If so, its loss is that of
+            a policy, for which neither higher nor lower values are better.
 
     Example:
         >>> better_values("eval/loss"), better_values("exact_match"), better_values("entropy")
         ('lower', 'higher', None)
+        >>> better_values("loss", has_reward=True), better_values("actor/pg_loss")
+        (None, None)
     """
-    words = _WORD.split(name.lower())
-    is_policy_loss = has_reward and name.removeprefix(EVALUATION) == "loss"
-    if is_policy_loss or not _SPREAD.isdisjoint(words):
+    own = name.removeprefix(EVALUATION)
+    metric, _ = find_metric(own) or (own, 0)
+    words = _WORD.split(metric.lower())
+    if metric == "loss" and (has_reward or not _POLICY.isdisjoint(_WORD.split(own.lower()))):
+        return None
+    if not _SPREAD.isdisjoint(words):
         return None
     if "rewards/" in name:
         return "higher"
@@ -103,6 +114,15 @@ def better_values(name: str, *, has_reward: bool = False) -> Better:
         if _LOWER.fullmatch(word):
             return "lower"
     return None
+
+
+def has_reward(names: Collection[str]) -> bool:
+    """Whether a run with these metrics has a reward, under any name that trainers use.
+
+    >>> has_reward(["loss", "rewards/total/mean"]), has_reward(["loss", "rewards/chosen"])
+    (True, False)
+    """
+    return "reward" in names or find_same("reward", names) is not None
 
 
 @lru_cache(maxsize=4096)

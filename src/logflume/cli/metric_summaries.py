@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from logflume.cli.base import Mode
-from logflume.cli.metric_rules import EVALUATION, better_values, position
+from logflume.cli.metric_rules import (
+    EVALUATION,
+    Better,
+    better_values,
+    has_reward,
+    position,
+)
 from logflume.events.catalogue import has_curves
 from logflume.exceptions import QueryError
 from logflume.query.questions import is_continued
@@ -44,8 +50,9 @@ class MetricSummary(NamedTuple):
         last: The value at the last step: not at a later one, of an earlier attempt.
         min: The lowest value.
         max: The highest value.
-        best: The best value; None if the name doesn't say which values are better.
-        best_step: Its step.
+        best: The best value; None if neither higher nor lower values are better, or if that is
+            unknown.
+        best_step: The first step with it.
         steps: The step of each value; 0, 1, 2 … if they were logged without one.
         values: All values.
     """
@@ -78,14 +85,17 @@ def summarize_metrics(
     """
     found: dict[str, list[Point]] = {}
     for name, points in _read(run):
-        if mode is None or name.startswith(EVALUATION) == (mode == "eval"):
-            finite = [(step, value) for step, value in points if math.isfinite(value)]
-            if finite:
-                found.setdefault(name, finite)
-    names = select_names(sorted(found, key=position), patterns)
-    has_reward = "reward" in found
+        finite = [(step, value) for step, value in points if math.isfinite(value)]
+        if finite:
+            found.setdefault(name, finite)
+    in_mode = [n for n in found if mode is None or n.startswith(EVALUATION) == (mode == "eval")]
+    names = select_names(sorted(in_mode, key=position), patterns)
+    is_policy = has_reward(found)
     end = _last_step(run)
-    return {name: _summarize(name, found[name], end, has_reward=has_reward) for name in names}
+    return {
+        name: _summarize(found[name], end, better_values(name, has_reward=is_policy))
+        for name in names
+    }
 
 
 def _last_step(run: Run) -> float:
@@ -155,16 +165,18 @@ def _read_without_steps(run: Run, event_type: str) -> Iterator[tuple[str, list[P
     yield from by_name.items()
 
 
-def _summarize(
-    name: str, points: Sequence[Point], last_step: float, *, has_reward: bool
-) -> MetricSummary:
+def _summarize(points: Sequence[Point], last_step: float, better: Better) -> MetricSummary:
     values = [value for _, value in points]
     reached = [value for step, value in points if step is None or step <= last_step] or values
-    better = better_values(name, has_reward=has_reward)
-    choose: Callable[..., Any] = max if better == "higher" else min
-    # Of equal values, the first one counts: no later one was better.
-    best_step, best = choose(points, key=lambda point: point[1]) if better else (None, None)
+    best_step, best = _best(points, better) if better else (None, None)
     steps = [number if step is None else step for number, (step, _) in enumerate(points)]
     return MetricSummary(
         values[0], reached[-1], min(values), max(values), best, best_step, steps, values
     )
+
+
+def _best(points: Sequence[Point], better: Better) -> Point:
+    """Return the first point with the best value: a later one is better only by rounding."""
+    values = [value for _, value in points]
+    best = max(values) if better == "higher" else min(values)
+    return next(point for point in points if math.isclose(point[1], best))

@@ -21,8 +21,9 @@ from logflume.cli.base import (
     print_no_match,
     warnings_as_lines,
 )
-from logflume.cli.printing import cell, console, number_text, print_json
+from logflume.cli.printing import cell, console, print_json
 from logflume.exceptions import QueryError
+from logflume.terminal.compact_numbers import number_text
 from logflume.terminal.escape import escape, escape_lines
 
 if TYPE_CHECKING:

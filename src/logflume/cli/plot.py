@@ -16,8 +16,9 @@ from logflume.cli.metric_summaries import (
     select_names,
     summarize_metrics,
 )
-from logflume.cli.printing import console, number_text, print_json
+from logflume.cli.printing import console, print_json
 from logflume.terminal.charts import Points, draw_lines
+from logflume.terminal.compact_numbers import number_text
 from logflume.terminal.escape import escape
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,6 @@ __all__ = [
     "echo",
     "fit_text",
     "json_bytes",
-    "number_text",
     "print_json",
     "print_records",
     "print_table",
@@ -32,8 +30,6 @@ __all__ = [
 ]
 
 _NUMBERS = (int, float)
-_LARGE_UNITS = ((1e6, "M"), (1e9, "G"), (1e12, "T"))
-_SMALL = 1e-4
 _COLUMN_GAP = "   "
 UNLIMITED_WIDTH = 100_000
 """Width of the output if it is not a terminal, in columns: nothing is truncated."""
@@ -160,27 +156,6 @@ def fit_text(text: str | None, taken: int) -> str:
     # A prompt may be long: escape only what can be shown.
     line = escape(" ".join((text or "")[: 8 * room].split()))
     return line if len(line) <= room else f"{line[: room - 1]}…"
-
-
-def number_text(value: float | None) -> str:
-    """Return a number with up to four significant digits; empty for None.
-
-    >>> number_text(1.70312), number_text(-5.588e-09), number_text(463795200.0)
-    ('1.703', '-5.6e-9', '463.8M')
-    """
-    if value is None:
-        return ""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    size = abs(value)
-    for limit, unit in _LARGE_UNITS:
-        if limit <= size < limit * 1000:
-            return f"{value / limit:.4g}{unit}"
-    if 1000 <= size < 1e6:
-        return f"{value:,.0f}"
-    text = f"{value:.4g}" if size >= _SMALL or not size else f"{value:.2g}"
-    mantissa, _, exponent = text.partition("e")
-    return f"{mantissa}e{int(exponent)}" if exponent else text  # as in the console
 
 
 def console(width: int) -> rich.console.Console:

@@ -18,13 +18,13 @@ from logflume.cli.printing import (
     cell,
     console,
     duration_text,
-    number_text,
     print_json,
 )
 from logflume.events.trainer_names import main_hyperparameters
 from logflume.query.faults import read_faults
 from logflume.terminal.cells import cell_len, shorten
 from logflume.terminal.commands import command
+from logflume.terminal.compact_numbers import number_text
 from logflume.terminal.escape import escape, escape_lines
 
 if TYPE_CHECKING:
@@ -287,21 +287,28 @@ def _fault_lines(faults: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _alert_lines(alerts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each signal that raised alerts, with its last message.
-
-    The message of a problem that is over says so.
-    """
+    """Return a line for each signal that raised alerts, with the message of the last one."""
     by_signal: dict[Any, list[Mapping[str, Any]]] = {}
     for alert in alerts:
         by_signal.setdefault(alert["signal"] or alert["message"], []).append(alert)
-    latest = sorted(by_signal.values(), key=lambda some: some[-1]["step"] or 0)
+    latest = sorted(by_signal.values(), key=lambda some: _last_raised(some)["step"] or 0)
     return [_alert_line(some) for some in latest[-_MAX_ALERTS:]]
 
 
 def _alert_line(alerts: Sequence[Mapping[str, Any]]) -> str:
-    last, raised = alerts[-1], [alert for alert in alerts if alert.get("over_since") is None]
-    times = f" ({len(raised)} times since step {cell(alerts[0]['step'])})"
-    return f"step {cell(last['step'])}: {cell(last['message'])}{times if len(raised) > 1 else ''}"
+    """Return the line of a signal; the alert that reports an end adds the last step to it."""
+    count = sum(alert.get("over_since") is None for alert in alerts)
+    shown, end = _last_raised(alerts), alerts[-1].get("over_since")
+    until = "" if end in (None, shown["step"]) else f" to {cell(end)}"
+    times = f" ({count} times since step {cell(alerts[0]['step'])})" if count > 1 else ""
+    over = "" if end is None else " (over)"
+    return f"step {cell(shown['step'])}{until}{over}: {cell(shown['message'])}{times}"
+
+
+def _last_raised(alerts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the last alert that reports a problem, not its end, if there is one."""
+    raised = [alert for alert in alerts if alert.get("over_since") is None]
+    return (raised or alerts)[-1]
 
 
 def _as_row(name: str, metric: MetricSummary) -> MetricRow:

@@ -34,6 +34,7 @@ __all__ = [
     "ImportedEvent",
     "LeftOut",
     "Reader",
+    "Reading",
     "parse_nonfinite",
     "split_reports",
 ]
@@ -58,8 +59,22 @@ class ImportedEvent(msgspec.Struct):
 LeftOut: TypeAlias = Counter[str]
 """Number of items that were not imported, by kind and reason."""
 
-Reader: TypeAlias = Callable[[Path, LeftOut], Iterator[ImportedEvent]]
-"""Yields the events of a file or folder, and counts what it leaves out."""
+
+class Reading(msgspec.Struct):
+    """What a reader is asked for, and what it notes while it yields events.
+
+    Attributes:
+        step: Name of the field that is the step: as the user requires, or as the reader found; None
+            if no field is, or the format has a step of its own.
+        left_out: What it leaves out.
+    """
+
+    step: str | None = None
+    left_out: LeftOut = msgspec.field(default_factory=Counter)
+
+
+Reader: TypeAlias = Callable[[Path, Reading], Iterator[ImportedEvent]]
+"""Yields the events of a file or folder, and notes what it leaves out."""
 
 LOCATING_NAMES = frozenset({"epoch", "global_step", "_runtime", "_step"})
 """Names that locate a report. They are added to its events, but make none on their own."""

@@ -7,7 +7,6 @@ import csv
 import json
 import os
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -16,13 +15,14 @@ from typing import Any
 import msgspec
 
 from logflume.config.paths import check_path
-from logflume.exceptions import RunError
+from logflume.exceptions import ArgumentError, RunError
 from logflume.formats.tfevents import is_event_file_name, is_first_record
 from logflume.importing.event_files import list_event_files
-from logflume.importing.names import ImportedEvent, Reader
+from logflume.importing.names import ImportedEvent, Reader, Reading
+from logflume.importing.steps import STEP_NAMES, TIME_NAMES
 from logflume.importing.tensorboard import read_tensorboard
 from logflume.importing.trainer_state import MAX_STATE_BYTES, find_states, read_trainer_state
-from logflume.importing.wandb_history import STEP_NAMES, TIME_NAMES, read_csv, read_jsonl
+from logflume.importing.wandb_history import read_csv, read_jsonl
 from logflume.importing.writing import write_run
 from logflume.runs.identity import check_run_id
 from logflume.runs.info import RunInfo
@@ -38,6 +38,8 @@ class Imported(msgspec.Struct, kw_only=True):
         run: Id of the run.
         folder: Folder of the run.
         format: The format of the source.
+        step: Name of the field that is the step of a row of JSON Lines or CSV; None if no field is
+            (then rows are numbered), or if the format has a step of its own.
         events: Number of events by type.
         left_out: Number of items that were not imported, by kind and reason.
     """
@@ -45,6 +47,7 @@ class Imported(msgspec.Struct, kw_only=True):
     run: str
     folder: str
     format: SourceFormat
+    step: str | None
     events: dict[str, int]
     left_out: dict[str, int]
 
@@ -55,6 +58,7 @@ def import_run(
     format: SourceFormat | None = None,  # noqa: A002 - named as on the command line
     dir: str | os.PathLike[str] = "logs",  # noqa: A002 - named as everywhere
     run: str | None = None,
+    step: str | None = None,
     follow: Callable[[Iterator[ImportedEvent]], Iterator[ImportedEvent]] = iter,
 ) -> Imported:
     """Import the logs of another tool as a run.
@@ -64,12 +68,15 @@ def import_run(
         format: The format of the source; None detects it from the content.
         dir: The folder that contains the runs.
         run: Id of the run; None derives it from the name of the source.
+        step: Name of the field that is the step, for JSON Lines and CSV; None looks for the names
+            that trainers and loggers use.
         follow: Wraps the iterator of imported events, for example to show progress.
 
     Returns:
         The new run, and the number of events that were imported and of items that were left out.
 
     Raises:
+        ArgumentError: No row has the field `step`, or the format has a step of its own.
         ConfigError: `run` is not a valid run id, or `dir` is not a local path.
         RunError: The source can't be read or has nothing to import, or the run already exists.
 
@@ -82,16 +89,20 @@ def import_run(
     info = RunInfo(run=run or derive_run_id(path.resolve()), dir=Path(dir))
     check_run_id(info.run)
     check_path(str(dir), "dir")
-    left_out: Counter[str] = Counter()
-    events = READERS[detected](path, left_out)
+    if step is not None and detected not in _ROWS:
+        problem = f"only {' and '.join(_ROWS)} have a choice of steps, and this is {detected}"
+        raise ArgumentError("import_run", "step", step, problem)
+    reading = Reading(step)
+    events = READERS[detected](path, reading)
     origin = {"path": str(path), "format": str(detected)}
     counts = write_run(follow(events), info, origin, path.stat().st_mtime)
     return Imported(
         run=info.run,
         folder=str(info.folder),
         format=detected,
+        step=reading.step,
         events=dict(counts),
-        left_out={reason: number for reason, number in left_out.items() if number},
+        left_out={reason: number for reason, number in reading.left_out.items() if number},
     )
 
 
@@ -110,6 +121,9 @@ READERS: dict[SourceFormat, Reader] = {
     SourceFormat.JSONL: read_jsonl,
     SourceFormat.CSV: read_csv,
 }
+
+_ROWS = (SourceFormat.JSONL, SourceFormat.CSV)
+"""The formats of which a field is the step."""
 
 _GENERIC_NAMES = re.compile(
     r"checkpoint-\d+|trainer_state(\.json)?|events\.out\.tfevents.*|.*tfevents.*|runs|logs|files|tensorboard"
@@ -133,8 +147,8 @@ def find_format(path: Path) -> SourceFormat:
     if detected is None:
         raise RunError(
             f"{path}: the format is not recognized. Supported are trainer_state.json of "
-            "transformers and TRL, TensorBoard event files (or a folder of these), and W&B "
-            "histories as JSON Lines or CSV. If the file is one of these, pass its format with "
+            "transformers and TRL, TensorBoard event files (or a folder of these), and rows of "
+            "metrics as JSON Lines or CSV. If the file is one of these, pass its format with "
             f"--format ({', '.join(SourceFormat)})"
         )
     return detected
@@ -193,4 +207,5 @@ def _has_step(text: bytes) -> bool:
         header = next(csv.reader([text.decode("utf-8", "replace")]), [])
     except csv.Error:
         return False
-    return len(header) > 1 and not set(header).isdisjoint((*STEP_NAMES, *TIME_NAMES))
+    names = {name.strip() for name in header}
+    return len(names) > 1 and not names.isdisjoint((*STEP_NAMES, *TIME_NAMES))

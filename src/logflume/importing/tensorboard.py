@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from logflume.events.trainer_names import WELL_KNOWN
 from logflume.exceptions import RunError
 from logflume.importing.event_files import ValueReader, list_event_files, read_event_file
-from logflume.importing.names import LOCATING_NAMES, ImportedEvent, LeftOut, split_reports
+from logflume.importing.names import LOCATING_NAMES, ImportedEvent, LeftOut, Reading, split_reports
 from logflume.values.declared import declared_kind
 from logflume.values.kinds import Kind
 
@@ -117,13 +117,13 @@ _BY_SECOND, _GENERATION = "system_by_second/", "train/generation/"  # tags of ou
 _STATUSES = {1: "finished", 2: "failed"}  # status codes of the hparams plugin: success, failure
 
 
-def read_tensorboard(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
+def read_tensorboard(path: Path, reading: Reading) -> Iterator[ImportedEvent]:
     """Yield the events of an event file, or of all event files below a folder.
 
     Raises:
         RunError: There are no event files.
     """
-    files = list_event_files(path)
+    files, left_out = list_event_files(path), reading.left_out
     if not files:
         raise RunError(f"{path}: no event files (*tfevents*) in this folder")
     folders = list(dict.fromkeys(file.parent for file in files))

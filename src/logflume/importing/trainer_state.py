@@ -18,7 +18,7 @@ from typing import Any
 from logflume.events.trainer_names import split_report
 from logflume.exceptions import RunError
 from logflume.importing.event_files import list_event_files
-from logflume.importing.names import ImportedEvent, LeftOut, parse_nonfinite
+from logflume.importing.names import ImportedEvent, LeftOut, Reading, parse_nonfinite
 from logflume.runs.safe_files import read_file
 
 __all__ = ["MAX_STATE_BYTES", "STATE_FILE", "find_states", "read_trainer_state"]
@@ -43,12 +43,13 @@ def find_states(folder: Path) -> list[Path]:
     return [*folder.glob(STATE_FILE), *folder.glob(f"checkpoint-*/{STATE_FILE}")]
 
 
-def read_trainer_state(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
+def read_trainer_state(path: Path, reading: Reading) -> Iterator[ImportedEvent]:
     """Yield the events of a `trainer_state.json`, or of the newest one in a folder.
 
     Raises:
         RunError: There is none, or it can't be read.
     """
+    left_out = reading.left_out
     file, state = _load_newest(path, left_out) if path.is_dir() else (path, _load(path))
     if (file.parent / "training_args.bin").exists():
         left_out["training_args.bin: a pickle, which could execute arbitrary code"] += 1

@@ -1,4 +1,4 @@
-"""Imports W&B histories as JSON Lines or CSV: one row per call of `log`, with values by name."""
+"""Imports JSON Lines and CSV with one row per call of `log`, such as W&B histories."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, AnyStr, TypeAlias
+from typing import IO, Any, AnyStr
 
-from logflume.exceptions import RunError
-from logflume.importing.names import ImportedEvent, LeftOut, parse_nonfinite, split_reports
+from logflume.exceptions import ArgumentError, RunError
+from logflume.importing.names import (
+    ImportedEvent,
+    LeftOut,
+    Reading,
+    parse_nonfinite,
+    split_reports,
+)
+from logflume.importing.steps import FIELD_STEPS, TIME_NAMES, Row, find_step_name, read_step
 from logflume.runs.safe_files import MAX_LINE_BYTES, open_file
-from logflume.values.steps import parse_step
 
-__all__ = ["STEP_NAMES", "TIME_NAMES", "Row", "read_csv", "read_jsonl", "read_rows"]
+__all__ = ["read_csv", "read_jsonl", "read_rows"]
 
 
 _MAX_CELL_CHARS = 1 << 30
@@ -29,9 +35,12 @@ _BOOLEANS = {"True": True, "true": True, "False": False, "false": False}
 _INTEGER = re.compile(r"[+-]?\d{1,300}", re.ASCII)
 
 
-def read_csv(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
-    """Yield the events of a CSV file, row by row. An empty cell is an absent value."""
-    yield from read_rows(_csv_rows(path, left_out))
+def read_csv(path: Path, reading: Reading) -> Iterator[ImportedEvent]:
+    """Yield the events of a CSV file, row by row. An empty cell is an absent value.
+
+    Spaces around names and numbers, with which some loggers align columns, are removed.
+    """
+    yield from read_rows(_csv_rows(path, reading.left_out), reading)
 
 
 def _csv_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
@@ -41,7 +50,7 @@ def _csv_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
     with open(path, **escaped, opener=open_file) as file:
         rows = csv.reader(_bounded(file, path))
         try:
-            header = next(rows, [])
+            header = [name.strip() for name in next(rows, [])]
             charts = _find_charts(header)
             named = [name for name in header if name]
             left_out["columns with the name of a later column"] += len(named) - len(set(named))
@@ -49,7 +58,7 @@ def _csv_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
                 if len(row) > len(header):
                     left_out["cells beyond the header"] += len(row) - len(header)
                 # The column without a name is the row number, which pandas writes.
-                cells = {n: c for n, c in zip(header, row, strict=False) if n and c != ""}
+                cells = {n: c for n, c in zip(header, row, strict=False) if n and c.strip()}
                 yield _make_row({name: _parse_cell(cell) for name, cell in cells.items()}, charts)
         except csv.Error as error:
             raise RunError(f"{path}, line {rows.line_num}: not valid CSV: {error}") from error
@@ -96,69 +105,71 @@ def _make_row(cells: Mapping[str, Any], charts: Mapping[str, tuple[str, str]]) -
 
 def _parse_cell(cell: str) -> Any:
     """Return the number or boolean in a cell, else its text."""
-    if cell in _BOOLEANS:
-        return _BOOLEANS[cell]
-    if _INTEGER.fullmatch(cell):
-        return int(cell)
+    bare = cell.strip()
+    if bare in _BOOLEANS:
+        return _BOOLEANS[bare]
+    if _INTEGER.fullmatch(bare):
+        return int(bare)
     try:
         return cell if "_" in cell else float(cell)
     except ValueError:
         return cell
 
 
-Row: TypeAlias = Mapping[str, Mapping[str, Any]]
-"""The values of a row by name, for each part of the source; an only part is named `""`."""
-
-_FIELD_STEPS = ("train/global_step", "training/global_step", "global_step")
-"""Names of the step that are also the field `global_step`."""
-
-STEP_NAMES = (*_FIELD_STEPS, "trainer/global_step", "step", "Step", "_step")
-"""Names of the step in order of preference: those of transformers, Lightning and verl come first.
-
-W&B's own `_step` counts calls of `log`, not steps.
-"""
-
-TIME_NAMES = ("_timestamp", "timestamp")
-
 _LOOK_AHEAD = 1000
+
+_MAX_NAMED = 20
+"""Fields that an error names."""
 
 _EARLIEST_TIME_S, _LATEST_TIME_S = 1e8, 4e9
 """Smaller values (before 1973) are not Unix times; larger ones are in milliseconds."""
 
 
-def read_rows(rows: Iterable[Row]) -> Iterator[ImportedEvent]:
+def read_rows(rows: Iterable[Row], reading: Reading) -> Iterator[ImportedEvent]:
     """Yield the events of each row.
 
-    The step is the first of `STEP_NAMES` that occurs in the first 1,000 rows. A row without a step,
-    or whose step is not a whole number, belongs to the step of the row before, because TRL logs
-    timings in rows without a step.
+    The step is the field that `reading` names, or that `find_step_name` finds in the first 1,000
+    rows. A row without a step, or whose step is not a whole number, belongs to the step of the row
+    before, because TRL logs timings in rows without a step. If no field is a step, the step is the
+    number of the row, from 1.
+
+    Raises:
+        ArgumentError: The field that `reading` names is in none of these rows.
     """
     rows = iter(rows)
     first = list(islice(rows, _LOOK_AHEAD))
-    names = {name for row in first for report in row.values() for name in report}
-    step_name = next((name for name in STEP_NAMES if name in names), None)
-    step = None
-    for row in chain(first, rows):
-        steps = (parse_step(report.get(step_name)) for report in row.values() if step_name)
-        step = next(filter(_is_step, steps), step)
+    if reading.step is None:
+        reading.step = find_step_name(first)
+    else:
+        _check_step(reading.step, first)
+    step: int | float | None = None
+    for number, row in enumerate(chain(first, rows), 1):
+        steps = (read_step(report, reading.step) for report in row.values())
+        given = number if reading.step is None else None
+        step = next((one for one in steps if one is not None), step if given is None else given)
         time_s = next(filter(None, map(_find_time, row.values())), None)
-        reports = {part: _drop_redundant(report, step_name) for part, report in row.items()}
+        reports = {part: _drop_redundant(report, reading.step) for part, report in row.items()}
         for event, fields in split_reports(reports).items():
             if fields:
                 yield ImportedEvent(event, fields, step, time_s)
 
 
-def _is_step(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value) and value == int(value)
+def _check_step(name: str, rows: Sequence[Row]) -> None:
+    reports = [report for row in rows for report in row.values()]
+    if not any(read_step(report, name) is not None for report in reports):
+        numbers = dict.fromkeys(
+            other for report in reports for other in report if read_step(report, other) is not None
+        )
+        known = ", ".join(list(numbers)[:_MAX_NAMED]) or "none"
+        problem = f"no row has a whole number of this name; such fields are: {known}"
+        raise ArgumentError("import_run", "step", name, problem)
 
 
 def _drop_redundant(report: Mapping[str, Any], step_name: str | None) -> dict[str, Any]:
     """Return the report without what the event's step and timestamp already contain."""
-    redundant = set()
-    if step_name not in (None, *_FIELD_STEPS) and _is_step(parse_step(report.get(step_name))):
-        redundant.add(step_name)
+    step = read_step(report, step_name)
+    candidates = {step_name, "step"} - {*FIELD_STEPS}
+    redundant = {n for n in candidates if step is not None and read_step(report, n) == step}
     if _find_time(report) is not None:
         redundant.update(TIME_NAMES)
     return {name: value for name, value in report.items() if name not in redundant}
@@ -178,13 +189,14 @@ def _find_time(report: Mapping[str, Any]) -> float | None:
     return time_s if _EARLIEST_TIME_S < time_s < _LATEST_TIME_S else None
 
 
-def read_jsonl(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
+def read_jsonl(path: Path, reading: Reading) -> Iterator[ImportedEvent]:
     """Yield the events of a JSON Lines file, line by line.
 
-    Nested objects are flattened with `/`. NaN and infinities may be bare or quoted. Media and
-    tables of W&B (`{"_type": "table-file", …}`) and lines that are not objects are left out.
+    Nested objects are flattened with `/`, except that of verl, `{"step": 1, "data": {…}}`, whose
+    names are those in `data`. NaN and infinities may be bare or quoted. Media and tables of W&B
+    (`{"_type": "table-file", …}`) and lines that are not objects are left out.
     """
-    yield from read_rows(_json_rows(path, left_out))
+    yield from read_rows(_json_rows(path, reading.left_out), reading)
 
 
 def _json_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
@@ -197,9 +209,16 @@ def _json_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
             except (ValueError, RecursionError):
                 row = None
             if isinstance(row, dict):
-                yield {"": dict(_flatten(row, "", left_out))}
+                yield {"": dict(_flatten(_unwrapped(row), "", left_out))}
             else:
                 left_out["lines that are not JSON objects"] += 1
+
+
+def _unwrapped(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of verl's file logger without the object around its metrics."""
+    if row.keys() == {"step", "data"} and isinstance(row["data"], dict):
+        return {**row["data"], "step": row["step"]}
+    return row
 
 
 def _flatten(row: dict[str, Any], prefix: str, left_out: LeftOut) -> Iterator[tuple[str, Any]]:

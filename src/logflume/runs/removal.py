@@ -16,6 +16,7 @@ from logflume.runs.files import find_writers
 from logflume.runs.identity import LATEST
 from logflume.runs.lock import acquire
 from logflume.runs.safe_files import make_folder
+from logflume.runs.state import RunState
 
 __all__ = ["ARCHIVE", "archive_run", "check_removable", "remove_run"]
 
@@ -100,17 +101,26 @@ def _exclusive(folder: Path) -> Iterator[Path]:
 
 
 def _repair_latest(gone: Path) -> None:
-    """Point the link `latest` to the newest remaining run, if it pointed to this one."""
+    """Point the link `latest` to the run that started last, if it pointed to this one."""
     link = gone.with_name(LATEST)
     if not link.is_symlink() or link.parent / link.readlink() != gone:
         return
     with suppress(OSError):
         link.unlink()
-        states = [
-            path
-            for path in gone.parent.glob("*/run.json")
-            if not path.parent.is_symlink() and path.parent.name[0] != "."
-        ]
-        if states:
-            newest = max(states, key=lambda path: path.stat().st_mtime)
-            link.symlink_to(newest.parent.name, target_is_directory=True)
+        started = dict(_started_runs(gone.parent))
+        if started:
+            link.symlink_to(max(started, key=started.__getitem__), target_is_directory=True)
+
+
+def _started_runs(folder: Path) -> Iterator[tuple[str, int]]:
+    """Yield the name of each run in a folder, and when it started, in nanoseconds since 1970.
+
+    The time of the file doesn't tell: an imported run is written long after it started.
+    """
+    for path in folder.glob("*/run.json"):
+        own = path.parent
+        if own.is_symlink() or own.name[0] == ".":
+            continue
+        with suppress(RunError):
+            if state := RunState.load(path):
+                yield own.name, state.started_ns

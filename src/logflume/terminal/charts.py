@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from math import isclose
 from statistics import fmean
 from typing import TypeAlias
 
@@ -33,7 +34,7 @@ def sparkline(values: Sequence[float], width: int = _MAX_WIDTH) -> str:
     """Return values as a line of block characters, scaled between their minimum and maximum.
 
     If there are more values than `width`, each character stands for the mean of adjacent values,
-    in groups of about equal size.
+    in groups of about equal size. Values that differ only by rounding are drawn as a constant.
 
     >>> sparkline([0.0, 1.0, 2.0, 7.0])
     '▁▂▃█'
@@ -44,7 +45,7 @@ def sparkline(values: Sequence[float], width: int = _MAX_WIDTH) -> str:
     edges = [column * len(values) // columns for column in range(columns + 1)]
     means = [fmean(values[start:end]) for start, end in pairwise(edges)]
     low, high = min(means), max(means)
-    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    scale = 0.0 if isclose(low, high) else (len(_BLOCKS) - 1) / (high - low)
     return "".join(_BLOCKS[round((mean - low) * scale)] for mean in means)
 
 
@@ -64,7 +65,7 @@ def draw_lines(
     left, right, low, high = min(xs), max(xs), min(ys), max(ys)
     rows = max(height - 2, 2)
     places = _label_rows(rows)
-    if low == high:  # a constant is at the label in the middle
+    if isclose(low, high):  # a constant is at the label in the middle, whatever its rounding
         middle = places[len(places) // 2]
         of_row = (abs(low) or 1.0) * 0.1 / middle
         low, high = low - of_row * (rows - 1 - middle), high + of_row * middle

@@ -1,10 +1,13 @@
-"""Numbers in few characters, for lines that have to fit a terminal."""
+"""Numbers as people read them, in few characters or with four significant digits."""
 
 from __future__ import annotations
 
 import math
 
-__all__ = ["compact_duration", "compact_number", "compact_percent"]
+__all__ = ["compact_duration", "compact_number", "compact_percent", "number_text"]
+
+_LARGE_UNITS = ((1e6, "M"), (1e9, "G"), (1e12, "T"))
+_SMALL = 1e-4
 
 _UNITS = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
 
@@ -67,3 +70,24 @@ def compact_duration(duration_s: float) -> str:
         return f"{hours} h {minutes:02} min"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours:02} h"
+
+
+def number_text(value: float | None) -> str:
+    """Return a number with up to four significant digits; empty for None.
+
+    >>> number_text(1.70312), number_text(-5.588e-09), number_text(463795200.0)
+    ('1.703', '-5.6e-9', '463.8M')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    for limit, unit in _LARGE_UNITS:
+        if limit <= size < limit * 1000:
+            return f"{value / limit:.4g}{unit}"
+    if 1000 <= size < 1e6:
+        return f"{value:,.0f}"
+    text = f"{value:.4g}" if size >= _SMALL or not size else f"{value:.2g}"
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else text

@@ -17,6 +17,13 @@ export function deviationOf(values) {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
 }
 
+const ROUNDING = 1e-9;
+
+/** Whether two numbers differ at most by rounding. @param {number} a @param {number} b */
+export function isClose(a, b) {
+  return Math.abs(a - b) <= ROUNDING * Math.max(Math.abs(a), Math.abs(b));
+}
+
 /** @param {number[]} values @returns {{low: number, high: number}} */
 export function rangeOf(values) {
   return { low: Math.min(...values), high: Math.max(...values) };

@@ -52,7 +52,7 @@ export function Chart({ name, title, series, options = PLAIN, marks = [], group,
     <header ref=${reading}>
       <h3 title=${visible(name)}>${text}</h3>
       <span class="at"></span>
-      <div class="reading">${read.map((one) => readingOf(one, hasLegend))}</div>
+      <div class="reading">${read.map((one) => readingOf(one, hasLegend ? one.label : read.length > 1 || one.dashed ? one.mode : undefined))}</div>
     </header>
     ${shown.length
       ? html`<div class="plot" key="plot" ref=${element} tabindex="0" role="application"
@@ -62,11 +62,11 @@ export function Chart({ name, title, series, options = PLAIN, marks = [], group,
   </section>`;
 }
 
-/** A series and the place of its value, which `showReading` fills. @param {Series} series @param {boolean} isNamed */
-function readingOf(series, isNamed) {
+/** A series and the place of its value, which `showReading` fills. @param {Series} series @param {string} [name] */
+function readingOf(series, name) {
   return html`<span key=${series.label} title=${visible(series.label)}>
     <i class=${series.dashed ? "dashed" : ""} style=${{ color: seriesVariable(series.color) }}></i>
-    ${isNamed && html`<span>${visible(series.label)}</span>`}
+    ${name && html`<span>${visible(name)}</span>`}
     <b></b>
   </span>`;
 }

@@ -31,6 +31,7 @@ export function seriesOf(name, curves, { axis = STEPS, color = 0, label = "", ha
       series.push(
         onAxis(axis, {
           label: label ? `${label}${isEval ? ", evaluation" : ""}` : isEval ? "evaluation" : "training",
+          mode: label ? undefined : isEval ? "eval" : "train",
           color: isEval && !label ? color + 1 : color,
           dashed: isEval,
           x: steps,

@@ -80,10 +80,11 @@ function Drivers({ run, version, functions }) {
       ${percent(most.share)} of the differences within groups, ${stepsOf(last)}.`
       : "Nothing: all rewards of each group are equal."}</p>
     ${windows.length > 1 && html`<${Growth} first=${windows[0]} last=${last} />`}
-    ${windows.map((window) => html`<div class="share-row" key=${window.first}>
-      <span class="muted small nowrap">${stepsOf(window)}</span>
-      <span class="stack" role="img" aria-label="shares of the reward functions">${window.functions.filter((one) => one.share > 0).map((one) => html`<i key=${one.name}
-        style=${{ flexGrow: one.share, background: color(one.name) }} title=${`${functionName(one.name)}: ${percent(one.share)}`}></i>`)}</span></div>`)}
+    <div class="share-rows">${windows.map((window) => [
+      html`<span key=${`steps ${window.first}`} class="muted small nowrap">${stepsOf(window)}</span>`,
+      html`<span key=${window.first} class="stack" role="img" aria-label="shares of the reward functions">${window.functions.filter((one) => one.share > 0).map((one) => html`<i key=${one.name}
+        style=${{ flexGrow: one.share, background: color(one.name) }} title=${`${functionName(one.name)}: ${percent(one.share)}`}></i>`)}</span>`,
+    ])}</div>
     <div class="names-row">${last.functions.map((one) => html`<span key=${one.name} class="nowrap"><i class="swatch" style=${{ background: color(one.name) }}></i>
       <span class="clip" title=${functionName(one.name)}>${functionName(one.name)}</span> <b>${percent(one.share)}</b>
       <span class="muted" title="mean reward in the first and in the last of these steps">mean ${number(meanOf(windows[0], one.name))} → ${number(one.mean)}</span></span>`)}</div>

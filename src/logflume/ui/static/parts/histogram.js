@@ -2,6 +2,7 @@
 import { html, useRef, useState } from "../lib/dom.js";
 import { number } from "../lib/format.js";
 import { setQuery } from "../lib/route.js";
+import { isClose } from "../lib/statistics.js";
 
 const BINS = 24;
 const HEIGHT_PIXELS = 30;
@@ -13,7 +14,7 @@ export function Histogram({ rewards, query }) {
   if (rewards.length < 2) return null;
   const low = Math.min(...rewards);
   const high = Math.max(...rewards);
-  if (low === high) return html`<span class="muted small">all ${number(low)}</span>`;
+  if (isClose(low, high)) return html`<span class="muted small">all ${number(low)}</span>`;
   const width = (high - low) / BINS;
   const counts = new Array(BINS).fill(0);
   for (const reward of rewards) counts[Math.min(BINS - 1, Math.floor((reward - low) / width))]++;

@@ -17,6 +17,8 @@ export function PassAt({ run, query, version, most }) {
     <div class="row"><label>k <input type="number" min="1" max=${most} value=${k} aria-label="k" onChange=${(event) => setQuery({ k: event.target.value })} /></label>
       <span class="muted small">The probability that at least one of k completions solves its prompt, at each step. The band is its 95 % interval.</span></div>
     <${ErrorLine} text=${more.error} />
+    ${more.data && modes.filter((mode) => !line(rows(more), "", 0, mode).y.some((y) => y !== null)).map((mode) => html`<p class="muted small" key=${mode}>
+      pass@${k} is unknown ${mode === "eval" ? "in evaluations" : "in training"}: it needs prompts with at least ${k} recorded completions at a step.</p>`)}
     <div class="charts">${modes.map((mode) => html`<${Chart} key=${mode} name=${`pass@k ${mode}`} hasLegend=${true}
       title=${mode === "eval" ? "pass@k, evaluation" : "pass@k"}
       series=${[line(rows(one), "pass@1", 0, mode), ...(k > 1 ? [line(rows(more), `pass@${k}`, 1, mode)] : [])]}

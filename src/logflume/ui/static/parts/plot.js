@@ -2,11 +2,12 @@
 import uPlot from "../vendor/uplot.js";
 import { resolve, seriesColor } from "../lib/colors.js";
 import { compact, duration, number, visible } from "../lib/format.js";
-import { smooth } from "../lib/statistics.js";
+import { isClose, smooth } from "../lib/statistics.js";
 
 /**
  * @typedef {Object} Series
  * @property {string} label
+ * @property {string} [mode] A short name that is shown beside the value, such as `eval`.
  * @property {number} color Index of the colour.
  * @property {number[]} x
  * @property {(number | null)[]} y
@@ -179,11 +180,11 @@ function lastOf(values) {
   return null;
 }
 
-/** The range of an axis. A constant curve is in its middle. */
+/** The range of an axis. A curve that is constant up to rounding is in its middle. */
 function rangeOf(_u, low, high) {
   if (low === null || low === undefined) return [0, 1];
   const margin = Math.abs(low) / 2 || 1;
-  return low === high ? [low - margin, high + margin] : uPlot.rangeNum(low, high, 0.1, true);
+  return isClose(low, high) ? [low - margin, high + margin] : uPlot.rangeNum(low, high, 0.1, true);
 }
 
 /** One table for each line. Smoothing adds a faint raw line, a band two invisible lines. */

@@ -38,9 +38,8 @@ function Visits({ run, query, data }) {
 function Curves({ visits, onPick }) {
   return VISIT_CURVES.map(([name, value]) => {
     const series = ["train", "eval"].map((mode, color) => visitSeries(visits.filter((visit) => visit.mode === mode), value,
-      { label: mode === "eval" ? "evaluation" : "training", color, dashed: mode === "eval" }));
-    return html`<${Chart} key=${name} name=${`prompt ${name}`} title=${`${name} at each visit`} series=${series} group="prompt"
-      hasLegend=${series.every((one) => one.x.length)} onPick=${onPick} />`;
+      { label: mode === "eval" ? "evaluation" : "training", mode, color, dashed: mode === "eval" }));
+    return html`<${Chart} key=${name} name=${`prompt ${name}`} title=${`${name} at each visit`} series=${series} group="prompt" onPick=${onPick} />`;
   });
 }
 
