@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import isnan, sqrt
+from math import isfinite, isinf, isnan, sqrt
 from operator import mul
 from typing import Any
 
+from logflume.protocols import EventDict
 from logflume.values.plain import are_floats, brief_json
 
 from ._reports import report_limited
@@ -25,6 +26,12 @@ _UNEQUAL = (
 )
 
 _TOTAL = "rewards/total"
+_NAN = (
+    "NaN for {} of {} completions; left out of the mean and the total, as if the function did not "
+    "apply"
+)
+_INFINITE = "infinite for {} of {} completions, so that the mean is not finite"
+
 _COMMON_TYPES = frozenset({float, type(None)})
 
 
@@ -32,11 +39,12 @@ class FlattenRewards:
     """A processor that treats each list of numbers in a `reward` event as a reward function.
 
     `correctness=[2.0, 0.0, None]` becomes `rewards/correctness` (the values) and
-    `rewards/correctness/mean`, `/std`, `/min`, `/max` and `/n`. `None` and NaN mean that the
-    function does not apply to that completion; the statistics ignore them. The standard deviation
-    is that of a sample (n - 1), as in TRL, and null for fewer than two values. Other fields are
-    left unchanged. The lists may also be in a mapping, `rewards={"correctness": [2.0, 0.0]}`. An
-    event without any list of numbers, but with another list, is reported once.
+    `rewards/correctness/mean`, `/std`, `/min`, `/max` and `/n`. `None` means that the function does
+    not apply to that completion; the statistics ignore it. They ignore NaN, too, but NaN and
+    infinities are reported, once for each function. The standard deviation is that of a sample
+    (n - 1), as in TRL, and null for fewer than two values. Other fields are left unchanged. The
+    lists may also be in a mapping, `rewards={"correctness": [2.0, 0.0]}`. An event without any list
+    of numbers, but with another list, is reported once.
 
     `rewards/total` is the sum over the functions for each completion, null if none applies. The
     field `weights` of the event (`weights={"format": 0.5}`) gives the weights of the sum. Without
@@ -58,7 +66,7 @@ class FlattenRewards:
 
     def __init__(self, *, num_generations: int | None = None) -> None:
         self._num_generations = num_generations
-        self._reported: set[str] = set()
+        self._reported: set[tuple[str, str]] = set()
 
     def __call__(
         self, _logger: Any, _method_name: str, event_dict: dict[str, Any]
@@ -78,10 +86,10 @@ class FlattenRewards:
                 short = f"rewards/{short}"
             functions[short] = values
         if not functions and (other := _find_list(flat)) is not None:
-            self._report_once(_NO_REWARDS, *other)
+            self._report_once("flatten_rewards", _NO_REWARDS, event_dict, *other)
         if len(set(map(len, functions.values()))) > 1:
             counts = ", ".join(f"{name} {len(values)}" for name, values in functions.items())
-            self._report_once(_UNEQUAL, counts)
+            self._report_once("flatten_rewards", _UNEQUAL, event_dict, counts)
         group_size = _positive(event_dict.get("num_generations")) or self._num_generations
         if group_size is not None and flat.get("num_generations") is None:
             flat["num_generations"] = group_size
@@ -92,16 +100,33 @@ class FlattenRewards:
             flat[f"rewards/{name}"] = values
             for statistic, number in _statistics(values, group_size):
                 flat[f"rewards/{name}/{statistic}"] = number
+            if name != "total":
+                self._check_finite(name, values, flat, event_dict)
         return flat
 
     def process_columns(self, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]] | None:
         """Return completions that have their totals, as those of `attach` do; None: any others."""
         return columns if columns["event"][0] == "model_output" and _TOTAL in columns else None
 
-    def _report_once(self, problem: str, *details: Any) -> None:
-        if problem not in self._reported:
-            self._reported.add(problem)
-            report_limited("flatten_rewards", problem.format(*details))
+    def _check_finite(
+        self, name: str, values: Values, flat: Mapping[str, Any], event_dict: EventDict
+    ) -> None:
+        """Report values that aren't finite, which the statistics show at no cost."""
+        mean, count = flat[f"rewards/{name}/mean"], flat[f"rewards/{name}/n"]
+        known = count + values.count(None)
+        for problem, found in (
+            (_NAN, len(values) - known if known < len(values) else 0),
+            (_INFINITE, 0 if mean is None or isfinite(mean) else sum(map(isinf, _numbers(values)))),
+        ):
+            if found:
+                self._report_once(f"rewards/{name}", problem, event_dict, found, len(values))
+
+    def _report_once(
+        self, component: str, problem: str, event_dict: EventDict, *details: Any
+    ) -> None:
+        if (component, problem) not in self._reported:
+            self._reported.add((component, problem))
+            report_limited(component, problem.format(*details), event_dict)
 
 
 def _with_total(event_dict: dict[str, Any]) -> dict[str, Any]:

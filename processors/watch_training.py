@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from logflume.diagnosis.completion_measures import FIELDS
@@ -80,12 +79,14 @@ class WatchTraining:
             dominating_share=dominating_share,
             anti_correlation=anti_correlation,
         )
-        self._diagnosis = Diagnosis(options, partial(report_limited, "watch_training"))
+        self._diagnosis = Diagnosis(options, self._report_limited)
+        self._current: Mapping[str, Any] = {}
         self._is_watching = run is None or run.rank == 0
 
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
         """Evaluate the event, and return it unchanged."""
         if self._is_watching:
+            self._current = event_dict
             self._report(self._diagnosis.observe(_flat(event_dict)))
         return event_dict
 
@@ -94,6 +95,7 @@ class WatchTraining:
         if columns["event"][0] != "model_output":
             return None
         if self._is_watching:
+            self._current = {name: values[0] for name, values in columns.items()}
             absent = [None] * len(columns["event"])
             modes = columns.get("mode", absent)
             selected = zip(*[columns.get(name, absent) for name in FIELDS], strict=True)
@@ -101,6 +103,9 @@ class WatchTraining:
                 if mode != "eval":
                     self._report(self._diagnosis.observe_completion(values))
         return columns
+
+    def _report_limited(self, reason: str) -> None:
+        report_limited("watch_training", reason, self._current)
 
     def _report(self, findings: Iterable[Finding]) -> None:
         for finding in findings:

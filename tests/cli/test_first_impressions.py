@@ -131,7 +131,9 @@ def test_show_selects_metrics(here: Path) -> None:
 def test_show_facts(here: Path) -> None:
     """Hyperparameters, the time of all attempts, and one line for each signal are shown."""
     assert "learning_rate 3e-5 · beta 0.1 · seed 1" in check_output(here, "show", "dpo")
-    assert re.search(r"Took .* s in 2 attempts, the latest", check_output(here, "show"))
+    shown = check_output(here, "show")
+    assert re.search(r"Took .* s in 2 attempts, the latest", shown)
+    assert "Attempt  1, after attempt 0\n" in shown  # the number in the field `attempt`
     text = check_output(here, "show", "plain-20261130-165015")
     assert "step 95: still flat (2 times since step 90)" in text
     assert re.search(r"logflume diagnose \S*plain-20261130-165015 explains them", text)

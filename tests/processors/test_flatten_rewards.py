@@ -282,6 +282,30 @@ def test_lists_of_different_lengths_are_reported() -> None:
     assert "(a 2, b 1), so it has no rewards/total" in report["message"]
 
 
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ([1.0, NAN, 3.0], "NaN for 1 of 3 completions; left out of the mean and the total, as if"),
+        ([NAN, None, NAN], "NaN for 2 of 3 completions; left out of the mean and the total, as if"),
+        ([1.0, INF, -INF], "infinite for 2 of 3 completions, so that the mean is not finite"),
+        ([None, INF, 1.0], "infinite for 1 of 3 completions, so that the mean is not finite"),
+    ],
+)
+def test_values_that_are_not_finite_are_reported(values: list[Any], problem: str) -> None:
+    """Each function with NaN or infinities is reported once, with the number of completions."""
+    events = _log_twice({"a": values, "b": [0.5, None, 1.0], "c": values})
+
+    reports = [e for e in events if e.get("status") == "limited"]
+    assert ["rewards/a", "rewards/c"] == [e["component"] for e in reports]
+    assert all(e["message"].startswith(f"{e['component']}: {problem}") for e in reports)
+
+
+@pytest.mark.parametrize("values", [[None, 1.0], [None], [1e308, 1e308]])
+def test_finite_values_are_not_reported(values: list[Any]) -> None:
+    """None, and a mean that overflows, are what they seem."""
+    assert not [e for e in _log_twice({"a": values}) if e.get("status") == "limited"]
+
+
 @pytest.mark.parametrize("values", [{"a": [1.0], "prompts": ["x"]}, {"a": 1.0}, {"a": []}])
 def test_other_fields_of_rewards_are_not_reported(values: dict[str, Any]) -> None:
     """Texts with rewards, numbers without, and empty lists are what they seem."""

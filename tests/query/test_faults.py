@@ -39,7 +39,8 @@ def test_faults_of_a_run(tmp_path: Path) -> None:
     config = {**CONFIG, "worker": "thread", "root": root, "sinks": sinks}
     run = logflume.initialize(config, dir=tmp_path / "logs", run="r")
     log = logflume.get_logger()
-    for value in (1.0, 2.0, "a text", "another"):
+    for step, value in enumerate((1.0, 2.0, "a text", "another"), start=1):
+        logflume.set_step(step)
         log.info("training", loss=value)
         logflume.flush()
     log.info("pipeline", status="report", **{"dropped": 3, "sinks/disk/dropped": 2000})
@@ -51,6 +52,7 @@ def test_faults_of_a_run(tmp_path: Path) -> None:
     assert dropped == "Events dropped: buffer 3, disk 2,000."
     shown = check_output(tmp_path, "show")
     assert [1, 1, 1] == [" ".join(shown.split()).count(message) for message in messages]
+    assert "step 3: training.loss: expected" in shown
 
 
 def test_a_run_without_faults(tmp_path: Path) -> None:

@@ -202,6 +202,42 @@ def test_an_evaluation_is_set_off(screen: Screen) -> None:
     assert ["06:00:00  step 1    loss   .500", "06:00:00  eval 1    acc .710"] == lines
 
 
+@pytest.mark.parametrize("screen", [120], indirect=True)
+def test_the_events_of_an_evaluation_are_one_line(screen: Screen) -> None:
+    """Metrics and rewards of an evaluation are joined, in either order, before the next step."""
+    metrics, rewards = {"accuracy": 0.71}, {"rewards/total/mean": 1.5}
+    pairs = [("evaluation", metrics), ("reward", rewards)]
+    lines = screen.lines(
+        *(
+            one
+            for step in (1, 2, 3, 4)
+            for one in (
+                event("training", step, loss=0.5),
+                *(event(t, step, mode="eval", **f) for t, f in pairs[:: -1 if step % 3 else 1]),
+            )
+        )
+    )
+
+    assert [
+        line
+        for step in (1, 2, 3, 4)
+        for line in (
+            f"06:00:00  step {step}    loss   .500",
+            f"06:00:00  eval {step}    reward 1.50  acc .710",
+        )
+    ] == lines
+
+
+@pytest.mark.parametrize("screen", [120], indirect=True)
+def test_two_evaluations_at_a_step_are_two_lines(screen: Screen) -> None:
+    """Each `evaluation` event of a step, such as that of another data set, has a line."""
+    lines = screen.lines(
+        *(event("evaluation", 1, mode="eval", accuracy=accuracy) for accuracy in (0.25, 0.75))
+    )
+
+    assert ["06:00:00  eval 1    acc .250", "06:00:00  eval 1    acc .750"] == lines
+
+
 def test_lines_of_a_message(screen: Screen) -> None:
     """A message of several lines is indented and broken between words; nothing moves the cursor."""
     text = "The learning rate may be too high\nfor this model\x1b[2J: " + "the reward falls, " * 5

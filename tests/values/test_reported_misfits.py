@@ -35,7 +35,7 @@ def log(folder: Path, calls: list[tuple[str, dict[str, Any]]]) -> list[dict[str,
             "training.reward: expected a number, found [1.0,2.0]",
         ),
         (
-            [("model_output", {"generation": 0.5})],
+            [("model_output", {"model_output": "a", "generation": 0.5})],
             "model_output.generation: expected an integer, found 0.5",
         ),
         (

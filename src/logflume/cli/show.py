@@ -203,7 +203,9 @@ def _facts(run: Run, width: int) -> dict[str, str]:
     facts = {
         "Run": f"{info.run}   ({info.folder})",
         "Status": info.status + (f" after {info.exception}" if info.exception else ""),
-        "Attempt": f"{info.attempt + 1} of {info.attempt + 1}" if info.attempt else None,
+        "Attempt": f"{info.attempt}, after attempt{_earlier(info.attempt)}"
+        if info.attempt
+        else None,
         "Ranks": _ranks(info),
         "Started": cell(info.started),
         "Took": _duration(run, info),
@@ -222,6 +224,11 @@ def _facts(run: Run, width: int) -> dict[str, str]:
 def _step(info: RunSummary) -> str:
     earlier = info.earlier_steps
     return cell(info.last_step) + (f"; {earlier}" if earlier else "")
+
+
+def _earlier(attempt: int) -> str:
+    """Return the numbers of the attempts before one, for the end of the word `attempt`."""
+    return " 0" if attempt == 1 else f"s 0 to {attempt - 1}"
 
 
 def _ranks(info: RunSummary) -> str | None:
@@ -281,9 +288,12 @@ def _read_alerts(run: Run) -> list[dict[str, Any]]:
 
 
 def _fault_lines(faults: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the last faults, each message once."""
-    messages = dict.fromkeys(escape(fault["message"]) for fault in faults)
-    return list(messages)[-_MAX_FAULTS:]
+    """Return the last faults, each message once, with the step of its first report."""
+    steps: dict[str, Any] = {}
+    for fault in faults:
+        steps.setdefault(escape(fault["message"]), fault.get("step"))
+    lines = [text if step is None else f"step {step}: {text}" for text, step in steps.items()]
+    return lines[-_MAX_FAULTS:]
 
 
 def _alert_lines(alerts: Sequence[Mapping[str, Any]]) -> list[str]:

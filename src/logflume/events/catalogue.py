@@ -364,8 +364,11 @@ class PipelineEvent(EventBase):
 
     status: Annotated[str | None, doc("report, failed, recovered or limited")] = None
     message: Annotated[str | None, doc("text of the message")] = None
-    component: Annotated[str | None, doc("name of the sink or processor")] = None
-    reason: Annotated[str | None, doc("type and text of the exception")] = None
+    component: Annotated[str | None, doc("the sink, processor, field or event type")] = None
+    reason: Annotated[
+        str | None,
+        doc("why: of an exception its type and text, and where in the user's code it was raised"),
+    ] = None
     accepted: Annotated[
         int | None, doc("events that are to be written; equals written + dropped")
     ] = None

@@ -24,7 +24,7 @@ from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.buffer import RecordSource
 from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.delivery import Delivery
-from logflume.pipeline.faults import report_fault
+from logflume.pipeline.faults import Report, report_fault
 from logflume.pipeline.guarded_sink import GuardedSink
 from logflume.pipeline.pipeline import Pipeline
 from logflume.pipeline.processor_chain import ProcessorChain
@@ -112,7 +112,9 @@ def build_pipeline(
     injected = {"run": run, "metrics": config.metrics}
     report = partial(report_fault, source)
     normalizer = Normalizer(
-        run, read_kinds(kinds), lambda name, message: report(name, "limited", message)
+        run,
+        read_kinds(kinds),
+        lambda name, message, place: report(name, "limited", message, place=place),
     )
     load_rules()  # now: every event needs them, also while there are no descriptors
     with ExitStack() as opened:
@@ -241,7 +243,7 @@ def _build_delivery(
     name: str,
     sink: Any,
     config: Config,
-    report: Callable[[str, str, str], None],
+    report: Report,
     *,
     in_worker_process: bool,
     has_journal: bool,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf
 
 from logflume.pipeline.catch_up import CatchUp
+from logflume.pipeline.faults import Report
 from logflume.pipeline.guarded_sink import GuardedSink
 from logflume.pipeline.threaded import Threaded
 from logflume.protocols import Event
@@ -23,7 +24,7 @@ class Delivery:
     Args:
         guarded: The guarded sink.
         threaded: Gives the sink a thread of its own; None: it is called on the worker's thread.
-        report: Called with (component, status, reason) on the first loss.
+        report: Called on the first loss.
 
     Attributes:
         name: Name of the sink in the configuration.
@@ -34,7 +35,7 @@ class Delivery:
         self,
         guarded: GuardedSink,
         threaded: Threaded | None,
-        report: Callable[[str, str, str], None],
+        report: Report,
     ) -> None:
         self.name = guarded.name
         self.counters = guarded.counters

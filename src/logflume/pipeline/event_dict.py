@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from logflume.events.reserved import (
@@ -12,15 +12,19 @@ from logflume.events.reserved import (
     is_type_name,
 )
 from logflume.events.times import format_time
-from logflume.pipeline.records import RecordColumns, RecordTuple
+from logflume.pipeline.records import RecordColumns, RecordTuple, StepAndMode
 from logflume.redaction.events import (
     ALWAYS_SEARCHED_EVENTS,
     ALWAYS_SEARCHED_FIELDS,
     redact_always,
 )
+from logflume.values.meant_types import find_meant_type
 from logflume.values.plain import PLAIN_TYPES, plain, plain_names, valid_text
+from logflume.values.steps import place_of
 
 __all__ = ["to_event_columns", "to_event_dict"]
+
+Hint = Callable[[str, str, StepAndMode | None], None]
 
 _TEXTS = frozenset({str})
 _WITHOUT_TYPE = (
@@ -31,11 +35,15 @@ _NAMED = (
     "{name} can't be an event type, which is an identifier such as val_loss, so it is recorded as "
     "a message; for a metric write log.info({{{name}: 0.5}})"
 )
+_SIMILAR = (
+    "{} can't be an event type, which is an identifier, so it is recorded as a message; did you "
+    "mean {!r}?"
+)
 _TAKEN = RESERVED_FOR_PIPELINE | {"message"}
 
 
 def to_event_dict(
-    record: RecordTuple, hint: Callable[[str, str], None] = lambda _kind, _advice: None
+    record: RecordTuple, hint: Hint = lambda _kind, _advice, _place: None
 ) -> dict[str, Any]:
     """Return the event dict of a record, all values plain.
 
@@ -46,8 +54,8 @@ def to_event_dict(
 
     Args:
         record: The record.
-        hint: Called with the kind of call and advice if a message was probably meant to be a
-            metric.
+        hint: Called with the kind of call, advice, and the step, if a message was probably meant
+            to be a metric or an event of a declared type.
     """
     time_ns, logger, level, event_type, context, fields, step_and_mode, _ = record
     fields = {**context, **fields} if context else fields
@@ -62,10 +70,8 @@ def to_event_dict(
     if not is_type_name(event_type):
         event["event"] = "message"
         event["message"] = valid_text(event_type)
-        if fields and not event_type:
-            hint("calls without an event type", _WITHOUT_TYPE)
-        elif fields and is_metric_name(event_type):
-            hint("messages", _NAMED.format(name=repr(event_type)))
+        if fields:
+            _advise(hint, event_type, {**fields, STEP_AND_MODE: step_and_mode})
     # All names are checked at once, because one is rarely reserved or not ASCII.
     if "".join(fields).isascii() and _TAKEN.isdisjoint(fields):
         event.update(fields)
@@ -79,6 +85,17 @@ def to_event_dict(
         redact_always(event)
     event[STEP_AND_MODE] = step_and_mode
     return event
+
+
+def _advise(hint: Hint, event_type: str, fields: Mapping[str, Any]) -> None:
+    """Give a hint if a message with fields was probably meant to be another event."""
+    place, name = place_of(fields), repr(event_type)
+    if not event_type:
+        hint("calls without an event type", _WITHOUT_TYPE, place)
+    elif is_metric_name(event_type):
+        meant = find_meant_type(event_type, fields)
+        advice = _NAMED.format(name=name) if meant is None else _SIMILAR.format(name, meant)
+        hint("messages", advice, place)
 
 
 def to_event_columns(records: RecordColumns) -> dict[str, Sequence[Any]] | None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from math import inf
 from typing import TypeVar
 
-from logflume.guard import Failure, call_guarded, describe
+from logflume.guard import Failure, call_guarded
 from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.counters import Counters
+from logflume.pipeline.faults import Report, describe_at
+from logflume.pipeline.records import StepAndMode
 from logflume.protocols import Event, Sink, is_journal
 from logflume.resources import is_shortage
 from logflume.values.snapshot import memory_bytes
+from logflume.values.steps import place_of
 
 __all__ = ["GuardedSink"]
 
@@ -177,7 +180,7 @@ class GuardedSink:
     Args:
         name: Name of the sink in the configuration.
         sink: The sink.
-        report: Called with (component, status, reason).
+        report: Called with its faults.
 
     Attributes:
         counters: The counts of its events.
@@ -185,7 +188,7 @@ class GuardedSink:
         catch_up: The catch-up from the journal; None without a journal.
     """
 
-    def __init__(self, name: str, sink: Sink, report: Callable[[str, str, str], None]) -> None:
+    def __init__(self, name: str, sink: Sink, report: Report) -> None:
         self.name = name
         self.counters = Counters()
         self.fault: str | None = None
@@ -268,7 +271,7 @@ class GuardedSink:
     def close(self) -> None:
         """Try a last time to write waiting events, then close the sink."""
         # The pipeline has ended; whoever ended it reads `fault`.
-        self._report = lambda _component, _status, _reason: None
+        self._report = _ignore
         if self.catch_up is not None:
             self.catch_up.stop_waiting()
         until_s = time.monotonic() + CLOSE_CATCH_UP_S
@@ -327,22 +330,27 @@ class GuardedSink:
 
     def _try_write(self, events: Sequence[Event], retries: _Retries) -> bool:
         result = call_guarded(self._sink.write, events)
-        if self._succeeded(result):
+        if self._succeeded(result, place_of(events[0]) if events else None):
             self.counters.taken += len(events)
             return True
         assert isinstance(result, Failure)
         retries.note_failure(result.error)
         return False
 
-    def _succeeded(self, result: object) -> bool:
-        """Whether a call succeeded; faults are counted, and the first in a row is reported."""
+    def _succeeded(self, result: object, place: StepAndMode | None = None) -> bool:
+        """Whether a call succeeded; faults are counted, and the first in a row is reported.
+
+        Args:
+            result: What the call returned.
+            place: Step and mode of the first event that it was to write.
+        """
         self.counters.unwritten = self._number("unwritten", 0)
         if not isinstance(result, Failure):
             return True
         self.counters.failed += 1
-        was_fine, self.fault = self.fault is None, describe(result.error)
+        was_fine, self.fault = self.fault is None, describe_at(result.error)
         if was_fine:
-            self._report(self.name, "failed", self.fault)
+            self._report(self.name, "failed", self.fault, place=place, error=result.error)
         return False
 
     def _number(self, attribute: str, default: T) -> T:
@@ -378,3 +386,15 @@ class GuardedSink:
             return
         self.fault = None
         self._report(self.name, "recovered", "it accepts events again")
+
+
+def _ignore(
+    _component: str,
+    _status: str,
+    _reason: str,
+    /,
+    *,
+    place: StepAndMode | None = None,
+    error: BaseException | None = None,
+) -> None:
+    """Report nothing."""

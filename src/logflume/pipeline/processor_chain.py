@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 import structlog
 
-from logflume.guard import Failure, call_guarded, describe
+from logflume.guard import Failure, call_guarded
+from logflume.pipeline.faults import Report, describe_at
 from logflume.protocols import ClosableProcessor, ColumnProcessor, Processor
 from logflume.values.columnar import rows
+from logflume.values.steps import place_of
 
 __all__ = ["ProcessorChain"]
-
-Report = Callable[[str, str, str], None]
-"""Called with component, status and reason of a fault."""
 
 
 class _LoggerName(str):
@@ -52,7 +51,7 @@ class ProcessorChain:
 
     Args:
         processors: The processors, in order, each after its name in the configuration.
-        report: Called with (component, status, reason) on a processor's first fault.
+        report: Called on a processor's first fault.
 
     Attributes:
         failed: Number of calls that raised, by processor name.
@@ -126,7 +125,7 @@ class ProcessorChain:
                 continue
             held = call_guarded(_close, process)
             if isinstance(held, Failure):
-                self._count(name, held)
+                self._count(name, held, {})
                 continue
             rest = self._steps[index + 1 :]
             results = [self._run(event_dict, rest) for event_dict in held]
@@ -155,7 +154,7 @@ class ProcessorChain:
             if isinstance(result, Failure):
                 if isinstance(result.error, structlog.DropEvent):
                     return None
-                self._count(name, result)
+                self._count(name, result, event_dict)
             elif type(result) is dict or isinstance(result, Mapping):
                 event_type = event_dict.get("event")
                 event_dict = result if type(result) is dict else dict(result)
@@ -163,13 +162,15 @@ class ProcessorChain:
                     event_dict["event"] = event_type
             else:
                 kind = type(result).__name__
-                self._count(name, Failure(TypeError(f"it must return a dict, not {kind}")))
+                wrong = Failure(TypeError(f"it must return a dict, not {kind}"))
+                self._count(name, wrong, event_dict)
         return event_dict
 
-    def _count(self, name: str, failure: Failure) -> None:
+    def _count(self, name: str, failure: Failure, event_dict: Mapping[str, Any]) -> None:
         self.failed[name] += 1
         if self.failed[name] == 1:
-            self._report(name, "failed", describe(failure.error))
+            error, place = failure.error, place_of(event_dict)
+            self._report(name, "failed", describe_at(error), place=place, error=error)
 
 
 def _make_step(name: str, process: Processor) -> _Step:

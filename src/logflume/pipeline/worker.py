@@ -11,10 +11,11 @@ from math import inf
 from typing import TypeVar
 
 from logflume.events.reserved import LEVELS
-from logflume.guard import Failure, call_guarded, describe
+from logflume.guard import Failure, call_guarded
 from logflume.pipeline.buffer import RecordSource, Wakeup
 from logflume.pipeline.delivery import Delivery
 from logflume.pipeline.event_dict import to_event_columns, to_event_dict
+from logflume.pipeline.faults import Report, describe_at
 from logflume.pipeline.processor_chain import ProcessorChain
 from logflume.pipeline.records import (
     BufferItem,
@@ -23,6 +24,7 @@ from logflume.pipeline.records import (
     ReceivedBatch,
     RecordColumns,
     RecordTuple,
+    StepAndMode,
     count_by_reason,
     item_bytes,
 )
@@ -87,8 +89,8 @@ class Worker:
         deliveries: All deliveries, in the order in which they are written.
         flush_interval_s: Maximum time that a record waits for its turn, in seconds.
         save_kinds: Called with the kinds of the fields before events with new ones are written.
-        report: Called with (component, status, reason) on the first internal error of the worker,
-            and on the first messages that were probably meant to be metrics.
+        report: Called on the first internal error of the worker, and on the first messages that
+            were probably meant to be metrics.
         polls: Whether records arrive without waking the worker, so that it polls twice per
             `flush_interval_s`.
 
@@ -108,7 +110,7 @@ class Worker:
         deliveries: Sequence[Delivery],
         flush_interval_s: float,
         save_kinds: Callable[[dict[str, dict[str, Kind]]], None],
-        report: Callable[[str, str, str], None],
+        report: Report,
         polls: bool,
     ) -> None:
         self.dropped: Counter[str] = Counter()
@@ -361,13 +363,13 @@ class Worker:
         self._report_bug(result)
         return None
 
-    def _hint(self, kind: str, advice: str) -> None:
+    def _hint(self, kind: str, advice: str, place: StepAndMode | None) -> None:
         """Report, once for each kind of call, that it isn't recorded as it suggests."""
         if kind not in self._hinted:
             self._hinted.add(kind)
-            self._report(kind, "limited", advice)
+            self._report(kind, "limited", advice, place=place)
 
     def _report_bug(self, failure: Failure) -> None:
         if not self._has_bug:
             self._has_bug = True
-            call_guarded(self._report, "worker", "failed", describe(failure.error))
+            call_guarded(self._report, "worker", "failed", describe_at(failure.error))

@@ -116,7 +116,7 @@ def _append_fields(lines: list[str], event: Event, used: int, screen: Screen, ga
     """
     if screen.columns is not None and LEVELS.get(event["level"], 0) > LEVELS["info"]:
         whole = format_fields(event, Painter(colours=False), None)
-        if cell_len(whole) + used + len(gap) > screen.width:
+        if whole and cell_len(whole) + used + len(gap) > screen.width:
             lines += _shortened(screen.broken(whole))
             return
     room = None if screen.columns is None else screen.width - used - len(gap)

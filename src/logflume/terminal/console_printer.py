@@ -55,8 +55,10 @@ _UNPRINTED = {
     "exception": "exception/traceback",
     "reward_error": "exception/traceback",
     "run_finished": "exception",
+    "pipeline": "exception/traceback",
 }
-"""By event type, the field that repeats what Python prints of an uncaught exception."""
+"""By event type, the field that repeats what Python prints of an uncaught exception, or what the
+reason of a fault says in short."""
 
 
 class ConsolePrinter:
@@ -147,6 +149,8 @@ class ConsolePrinter:
         step = event["step"]
         if not self._completions or not isinstance(step, int) or event.get("mode") == "eval":
             return
+        if event.get("model_output") is None and event.get("answer") is None:
+            return  # its frame would be empty
         period = step // self._completions
         # Steps may be far apart, for example where they count tokens.
         if period != self._last_period and self._steps_since >= min(_MIN_STEPS, self._completions):
@@ -233,7 +237,7 @@ def _is_in_start_or_end_line(event: Event) -> bool:
 
 
 def _unprinted(event: Event) -> Event:
-    """Return an event without the text that Python itself prints on standard error."""
+    """Return an event without the text that the console shows elsewhere, or in short."""
     name = _UNPRINTED.get(event["event"])
     # An `exception` event with a thread comes from the hooks, one without from a log call.
     if name is None or (event["event"] == "exception" and event.get("thread") is None):

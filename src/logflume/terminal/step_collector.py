@@ -81,6 +81,9 @@ class StepCollector:
     Until it is known, and if a type occurs several times, a step is complete when the next one
     begins. `flush` yields a step only if the last type isn't known.
 
+    The `evaluation` and `reward` events of an evaluation, in any order, are complete at the next
+    `evaluation`, when the training goes on, or at `flush`.
+
     A trainer reports its rewards itself, so a step without a `training` event is not yielded.
     """
 
@@ -101,17 +104,20 @@ class StepCollector:
         is_eval = event.get("mode") == "eval"
         if is_eval and False in self._open and False not in self._ends_with:
             yield from self._end(False)  # the evaluated step comes first
+        if not is_eval and True in self._open and True not in self._ends_with:
+            yield from self._end(True)
         current = self._open.get(is_eval)
-        if current is not None and current.step != step:
-            self._ends_with.setdefault(is_eval, current.last_type)
+        is_next = event_type == "evaluation" and current is not None and event_type in current.types
+        if current is not None and (current.step != step or is_next):
+            if not is_eval:
+                self._ends_with.setdefault(is_eval, current.last_type)
             yield from self._end(is_eval)
             current = None
         if current is None:
             current = self._open[is_eval] = CollectedStep(step, is_eval)
             self._learn(current, event_type)
         current.add(event)
-        is_last = event_type in ("evaluation", self._ends_with.get(is_eval))
-        if step is None or is_last:
+        if step is None or event_type == self._ends_with.get(is_eval):
             yield from self._end(is_eval)
 
     def flush(self) -> Iterator[CollectedStep]:
@@ -128,7 +134,9 @@ class StepCollector:
     def _learn(self, current: CollectedStep, event_type: str) -> None:
         """Learn the last type from an event of a step that was yielded before."""
         earlier = self._yielded.get(current.is_eval)
-        if self._has_trainer or earlier is None or earlier.step != current.step:
+        if self._has_trainer or current.is_eval:
+            return
+        if earlier is None or earlier.step != current.step:
             return
         is_repeated = event_type in earlier.types
         self._ends_with[current.is_eval] = _NEXT_STEP if is_repeated else event_type

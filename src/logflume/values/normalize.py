@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from logflume.events.catalogue import CATALOGUE
-from logflume.events.reserved import LEVELS, RESERVED_FOR_PIPELINE, STEP_AND_MODE, is_type_name
+from logflume.events.reserved import (
+    LEVELS,
+    RESERVED_FOR_PIPELINE,
+    RESERVED_NAMES,
+    STEP_AND_MODE,
+    is_type_name,
+)
 from logflume.events.times import format_time, is_timestamp
 from logflume.runs.info import RunInfo
 from logflume.values.coerce import (
@@ -25,6 +31,7 @@ from logflume.values.columnar import EventColumns
 from logflume.values.declared import declared_kind
 from logflume.values.finish_columns import finish_columns
 from logflume.values.kinds import KINDS, MISFIT, Kind, find_kind
+from logflume.values.meant_types import find_meant_type
 from logflume.values.plain import (
     brief_json,
     clean_name,
@@ -34,7 +41,7 @@ from logflume.values.plain import (
     plain_mapping,
 )
 from logflume.values.snapshot import unique_name
-from logflume.values.steps import MODES, PARSERS
+from logflume.values.steps import MODES, PARSERS, place_of
 
 __all__ = ["MAX_ADHOC_TYPES", "Normalizer"]
 
@@ -62,6 +69,13 @@ _TOO_MANY_MISFITS = (
     f"more than {MAX_MISFIT_REPORTS} fields have values that don't fit; those of further fields "
     "are kept in `extras`, too"
 )
+_MISSPELT = "it isn't declared, so it is recorded as a type of your own; did you mean {meant!r}?"
+_NO_TEXT = (
+    "expected the text of the completion in the field `model_output`, found only these fields: "
+    "{found}"
+)
+_MAX_NAMES_SHOWN = 8
+_TEXTS_OF_A_COMPLETION = ("model_output", "messages", "answer")
 _EXACT_NUMBER = "numbers that a 64-bit float holds exactly"
 
 _HEADER = frozenset({"timestamp", "level", "logger", "event", "extras"})
@@ -71,14 +85,19 @@ _EXACT: dict[Kind | None, type] = {
 _CHECKED = RESERVED_FOR_PIPELINE | {"step", "mode"}
 
 
+Place = tuple[Any, Any] | None
+"""Step and mode of an event; None if it doesn't say."""
+
+
 class Normalizer:
     """Converts event dicts to finished events, one by one. Used only by the worker.
 
     Args:
         run: The run that the events belong to.
         kinds: Kinds of undeclared fields by event type, from an earlier attempt.
-        report: Called with a component and a message for the first misfit of each field, and the
-            first time that a limit is exceeded.
+        report: Called with a component, a message, and step and mode of the event, for the first
+            misfit of each field, the first event of a type that is probably misspelt, the first
+            completion without text, and the first time that a limit is exceeded.
 
     Attributes:
         seq: The `seq` of the next event.
@@ -91,7 +110,7 @@ class Normalizer:
         self,
         run: RunInfo,
         kinds: dict[str, dict[str, Kind]] | None = None,
-        report: Callable[[str, str], None] = lambda _name, _message: None,
+        report: Callable[[str, str, Place], None] = lambda _name, _message, _place: None,
     ) -> None:
         self.seq = run.first_seq
         self.misfits = 0
@@ -107,13 +126,14 @@ class Normalizer:
             "step": None,
         }
         self._exact: dict[str, dict[str, type]] = {}
-        self._report = report
+        self._send_report = report
         self._reported: set[str] = set()
         self._misfit_fields: set[str] = set()
+        self._current: tuple[Mapping[str, Any], Place] = ({}, None)
 
     def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event and increment `seq`."""
-        event_dict.pop(STEP_AND_MODE, None)
+        self._current = event_dict, event_dict.pop(STEP_AND_MODE, None)
         extras = plain_mapping(event_dict.get("extras"))
         event_type = self._find_type(event_dict, extras)
         event: dict[str, Any] = {
@@ -137,6 +157,8 @@ class Normalizer:
                     self._add(event, event_type, flat, item, extras)
                     note_nonfinite(nonfinite, flat, event.get(flat))
                 self._remember(event_type, clean, exact)
+        if event_type == "model_output":
+            self._check_text(event)
         if extras:
             kept = {truncate_name(name): truncate_extra(value) for name, value in extras.items()}
             event["extras"] = json_text(kept)
@@ -158,6 +180,9 @@ class Normalizer:
         finished = finish_columns(columns, head, self.kinds.get(event_type, {}))
         if finished is not None:
             self.seq += len(finished)
+            if event_type == "model_output" and None in columns.get("model_output", (None,)):
+                for event in finished:
+                    self._check_text(event)
         return finished
 
     def _find_type(self, fields: dict[str, Any], extras: dict[str, Any]) -> str:
@@ -176,6 +201,8 @@ class Normalizer:
             return False
         self.kinds[event_type] = {}
         self.has_new_kinds = True
+        if (meant := find_meant_type(event_type, self._current[0])) is not None:
+            self._report(f"event type {event_type!r}", _MISSPELT.format(meant=meant))
         return True
 
     def _add(
@@ -197,6 +224,23 @@ class Normalizer:
             event[name], note = truncate_field(name, coerced)
             if note is not None:
                 extras[unique_name(name, extras)] = note
+
+    def _report(self, component: str, message: str) -> None:
+        """Report something about the current event."""
+        fields, set_by_call = self._current
+        self._send_report(component, message, place_of({**fields, STEP_AND_MODE: set_by_call}))
+
+    def _check_text(self, event: Mapping[str, Any]) -> None:
+        """Report the first completion that has no text in any form."""
+        if any(event.get(name) is not None for name in _TEXTS_OF_A_COMPLETION):
+            return
+        if "model_output" in self._reported:
+            return
+        self._reported.add("model_output")
+        without = RESERVED_NAMES | {"id"}  # the id is added to every completion
+        names = [name for name, v in event.items() if name not in without and v is not None]
+        found = ", ".join(names[:_MAX_NAMES_SHOWN]) or "none"
+        self._send_report("model_output", _NO_TEXT.format(found=found), place_of(event))
 
     def _report_once(self, component: str, message: str) -> None:
         if component not in self._reported:

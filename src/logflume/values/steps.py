@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["MODES", "PARSERS", "parse_mode", "parse_step"]
+from logflume.events.reserved import STEP_AND_MODE
+
+__all__ = ["MODES", "PARSERS", "parse_mode", "parse_step", "place_of"]
 
 MODES = frozenset({"train", "eval"})
 """The modes of events."""
@@ -49,6 +51,22 @@ def parse_mode(value: Any) -> Any:
     ('eval', 'warmup')
     """
     return _MODE_NAMES.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def place_of(event: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    """Return the step of an event as `set_step` would set it; None if the event doesn't say.
+
+    Args:
+        event: An event dict, anywhere in the processor chain, or a finished event.
+
+    >>> place_of({"step": 3, "seq": 7}), place_of({"loss": 0.5})
+    ((3, None), None)
+    """
+    step = parse_step(event.get("step"))
+    if type(step) is int:
+        return step, None
+    place: tuple[Any, Any] | None = event.get(STEP_AND_MODE)
+    return (None, None) if place is None and "seq" in event else place
 
 
 PARSERS: dict[str, Callable[[Any], Any]] = {"step": parse_step, "mode": parse_mode}
