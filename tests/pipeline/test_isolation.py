@@ -274,7 +274,7 @@ def test_a_processor_that_failed_is_named_at_the_end(
         for number in range(3):
             logflume.get_logger().info("x", number=number)
 
-    expected = "broken failed in 3 calls: these events are recorded without what it does\n"
+    expected = "broken failed on 3 events, which were recorded without its changes\n"
     assert expected in capsys.readouterr().err
 
 
