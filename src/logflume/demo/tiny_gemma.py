@@ -1,4 +1,4 @@
-"""Builds a Gemma 3 with 92,000 random parameters and its tokenizer, offline, in a second."""
+"""Builds a Gemma 3 with about 92,000 random parameters and its tokenizer, offline, in a second."""
 
 from __future__ import annotations
 
