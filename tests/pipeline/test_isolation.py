@@ -120,7 +120,7 @@ def test_the_reason_ends_with_a_full_stop(tmp_path: Path) -> None:
 
     (event,) = (e for e in healthy.events if e["event"] == "pipeline" and e["status"] == "failed")
     assert "ValueError: No column." == event["reason"]
-    assert "faulty failed: ValueError: No column. The training and " in event["message"]
+    assert "faulty failed: ValueError: No column. Training and " in event["message"]
 
 
 def test_a_run_that_ends_in_an_evaluation(tmp_path: Path) -> None:
