@@ -13,7 +13,8 @@
 # make bench-ui     measure the page on large runs, 3 GB in DIR; 10 minutes, QUICK=1: 2
 # make bench-diagnosis  measure recall, delay and false alarms of the diagnosis on labelled runs
 # make format       format the code and fix lint errors
-# make clean        remove .venv, logs and caches
+# make clean        remove .venv, build products and caches, but no runs
+# make clean-logs   remove the runs: the folders logs, logs-hack and logs-long
 
 PYTHON ?= python3
 PYTHONS ?= python3.12 python3.13
@@ -21,7 +22,7 @@ WORKERS ?= auto
 DIR ?= logs-big
 BIN := .venv/bin
 
-.PHONY: demo test test-long test-pythons test-compat docs pictures notebooks torture torture-long bench bench-read bench-ui bench-diagnosis format clean
+.PHONY: demo test test-long test-pythons test-compat docs pictures notebooks torture torture-long bench bench-read bench-ui bench-diagnosis format clean clean-logs
 
 demo: .venv/demo
 	$(BIN)/logflume demo
@@ -97,7 +98,10 @@ format: .venv/dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv logs logs-hack logs-long build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+clean-logs:
+	rm -rf logs logs-hack logs-long
 
 .venv/demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

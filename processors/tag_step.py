@@ -17,7 +17,7 @@ __all__ = ["tag_step"]
 def tag_step(logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
     """Set `step` and `mode` from `set_step`, unless the logger or the call provides them.
 
-    The callbacks call `set_step` for the trainer, so log calls within a training don't need to pass
+    The callbacks call `set_step` for the trainer, so log calls during training don't need to pass
     a step. The processor works in the same way in a chain of plain structlog.
     """
     # The worker passes the name of a logger. It runs later, so the record has the step and mode.

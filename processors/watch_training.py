@@ -1,4 +1,4 @@
-"""Raises an alert when the metrics, rewards or completions of a training indicate a problem."""
+"""Raises an alert when the metrics, rewards or completions of a training run indicate a problem."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMMON_TYPES = frozenset({int, float, str, bool, type(None), list, tuple})
 
 
 class WatchTraining:
-    """A processor that logs an `alert` event when a training shows a problem.
+    """A processor that logs an `alert` event when training shows a problem.
 
     All events pass unchanged. Place the processor last, or directly before `aggregate_metrics`,
     because it reads the fields of `flatten_rewards`, `measure_generations` and `inject_gpu_stats`.
@@ -34,8 +34,9 @@ class WatchTraining:
     has recovered, another alert, with `over_since`, says so, and the signal can be raised again.
     After each recurrence, the problem must be absent for three times as long. A report is one
     `training` event, together with the `reward` event of the same step: with `logging_steps=10`, 50
-    reports are 500 steps. A trainer's `run_started` event begins another training. Only rank 0 is
-    watched. If a detector raises an exception, one warning says so, and the others continue.
+    reports are 500 steps. A trainer's `run_started` event begins another training session. Only
+    rank 0 is watched. If a detector raises an exception, one warning says so, and the others
+    continue.
 
     Args:
         detectors: Options of detectors by signal, such as `{"entropy_collapse": {"share": 0.05}}`.

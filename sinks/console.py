@@ -1,4 +1,4 @@
-"""The console sink: shows a training in a terminal, or writes all events to a text log."""
+"""The console sink: shows a training run in a terminal, or writes all events to a text log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["ConsoleSink"]
 
 
 class ConsoleSink:
-    """Shows the training on standard error, on rank 0 only; with `path`, writes a text log instead.
+    """Shows training on standard error, on rank 0 only; with `path`, writes a text log instead.
 
     The console shows one line for each training step, with the metrics that fit the terminal in
     columns; evaluations, messages, warnings and alerts; and now and then a completion with its

@@ -71,7 +71,7 @@ def main() -> None:
     summary = summarize(plan, [statistics.fmean(block) for block in times_s])
     print(
         f"step without capture: {summary['step_s'] * 1e3:.1f} ms\n"
-        f"with / without: {summary['ratio']:.4f} (95 % bootstrap interval: "
+        f"with / without: {summary['ratio']:.4f} (95% bootstrap interval: "
         f"{summary['ratio_low']:.4f} to {summary['ratio_high']:.4f})"
     )
     for result in sys.argv[2:]:

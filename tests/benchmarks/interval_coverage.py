@@ -1,4 +1,4 @@
-"""A simulation of how often the 95 % confidence intervals of pass@k contain the true value.
+"""A simulation of how often the 95% confidence intervals of pass@k contain the true value.
 
     python -m tests.benchmarks.interval_coverage
 

@@ -1,4 +1,4 @@
-"""Synthetic texts that compress like those of a model: to 30 % with zstd, as GSM8K's solutions."""
+"""Synthetic texts that compress like those of a model: to 30% with zstd, as GSM8K's solutions."""
 
 from __future__ import annotations
 

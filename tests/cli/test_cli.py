@@ -76,7 +76,7 @@ def test_check_of_an_invalid_configuration(text: str, error: str, tmp_path: Path
 
 
 def test_check_imports_only_on_request(tmp_path: Path) -> None:
-    """A module that a configuration names is imported only with --import, from the folder, too."""
+    """What a configuration names is imported only if --import names it, from the folder, too."""
     (tmp_path / "own.py").write_text(
         "print('imported')\nclass Sink:\n    def __init__(self, path): ...\n"
         "    def write(self, events): ...\n    def flush(self): ...\n    def close(self): ...\n"
@@ -85,11 +85,15 @@ def test_check_imports_only_on_request(tmp_path: Path) -> None:
         "root: {sinks: [out]}\nsinks: {out: {type: 'own:Sink', path: x}}"
     )
     unchecked = run(tmp_path, "config", "check", "my.yaml")
-    checked = run(tmp_path, "config", "check", "my.yaml", "--import")
+    other = run(tmp_path, "config", "check", "my.yaml", "--import", "own:Other")
+    checked = run(tmp_path, "config", "check", "my.yaml", "--import", "own:Sink")
 
     assert (0, 0) == (unchecked.returncode, checked.returncode), checked.stderr
-    assert "imported" not in unchecked.stdout
-    assert "which runs their code: own:Sink" in unchecked.stdout
+    expected = (
+        "my.yaml: no errors found, but own:Sink must be imported to be checked, which runs code: "
+        "add --import own:Sink.\n"
+    )
+    assert expected == unchecked.stdout == other.stdout
     assert "imported\nmy.yaml: valid. Sinks: out.\n" == checked.stdout
 
 
@@ -100,7 +104,7 @@ def test_check_imports_only_on_request(tmp_path: Path) -> None:
 def test_check_of_what_is_no_component(text: str, target: str, tmp_path: Path) -> None:
     """A name that leads to something else than a sink or a processor is an error."""
     (tmp_path / "my.yaml").write_text(text.replace("TARGET", target))
-    done = run(tmp_path, "config", "check", "my.yaml", "--import")
+    done = run(tmp_path, "config", "check", "my.yaml", "--import", target)
 
     assert 1 == done.returncode
     assert f"{target!r} is n" in done.stderr

@@ -136,7 +136,7 @@ def test_show_facts(here: Path) -> None:
     assert "Attempt  1, after attempt 0\n" in shown  # the number in the field `attempt`
     text = check_output(here, "show", "plain-20261130-165015")
     assert "step 95: still flat (2 times since step 90)" in text
-    assert re.search(r"logflume diagnose \S*plain-20261130-165015 explains them", text)
+    assert re.search(r"logflume diagnose \S*plain-20261130-165015 explains it", text)
 
 
 def test_show_live(here: Path) -> None:

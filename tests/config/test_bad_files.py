@@ -142,7 +142,7 @@ def test_an_object_that_is_not_a_sink() -> None:
 @pytest.mark.parametrize(
     ("argument", "expected"),
     [
-        ({"run": 3}, "run: expected a text, found 3"),
+        ({"run": 3}, "run: expected a string, found 3"),
         ({"dir": 3}, "dir: expected a path, found 3"),
         ({"config": 3}, "config: expected a path, a name, or a dict, found 3"),
     ],

@@ -66,7 +66,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             ["my.yaml: root.level: invalid value False", f"  allowed: {LEVELS}"],
         ),
         ("version: 2", ["my.yaml: version: invalid value 2", "  allowed: 1"]),
-        ("run: 5", ["my.yaml: run: expected a text, found 5"]),
+        ("run: 5", ["my.yaml: run: expected a string, found 5"]),
         ("root: [console]", ["my.yaml: root: expected a mapping (key: value), found ['console']"]),
         ("- a", ["my.yaml: expected a mapping (key: value), found ['a']"]),
         (

@@ -30,7 +30,7 @@ and the nearest name. That includes keys that occur twice, two sinks on one path
 lead to anything but a regular file: a named pipe, a device, a folder, an address such as `s3://…`.
 `logflume config check FILE` reports the same without starting anything, and folders that can't be
 written to. A configuration can run code, by `package.module:Name`; `config check` imports such
-modules only with `--import`.
+a module only if you name the component: `--import package.module:Name`.
 
 ## Environment variables
 

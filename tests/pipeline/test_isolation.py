@@ -118,7 +118,7 @@ def test_the_reason_ends_with_a_full_stop(tmp_path: Path) -> None:
 
     (event,) = (e for e in healthy.events if e["event"] == "pipeline" and e["status"] == "failed")
     assert event["reason"].startswith("ValueError: No column (fake_sinks.py:")
-    assert f"faulty failed: {event['reason']}. The training and " in event["message"]
+    assert f"faulty failed: {event['reason']}. Training and " in event["message"]
 
 
 def test_a_run_that_ends_in_an_evaluation(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_a_processor_that_failed_is_named_at_the_end(
         for number in range(3):
             logflume.get_logger().info("x", number=number)
 
-    expected = "broken failed in 3 calls: these events are recorded without what it does\n"
+    expected = "broken failed on 3 events, which were recorded without its changes\n"
     assert expected in capsys.readouterr().err
 
 

@@ -34,13 +34,13 @@ def run(tmp_path: Path) -> Run:
         ("outputs", {"correct": "x"}, "outputs: correct='x': expected True or False or None"),
         ("outputs", {"columns": 3}, "outputs: columns=3: expected a list of names"),
         ("outputs", {"groups": 3}, "outputs: groups=3: expected numbers of groups"),
-        ("outputs", {"search": 3}, "search=3: expected a text; for a pattern, add regex=True"),
-        ("metrics", {"events": 3}, "metrics: events=3: expected a text or a list of names"),
+        ("outputs", {"search": 3}, "search=3: expected a string; for a pattern, add regex=True"),
+        ("metrics", {"events": 3}, "metrics: events=3: expected a string or a list of names"),
         ("metrics", {"max_points": "a"}, "metrics: max_points='a': expected a whole number"),
-        ("prompt", {"prompt_id": 3}, "prompt: prompt_id=3: expected a text"),
+        ("prompt", {"prompt_id": 3}, "prompt: prompt_id=3: expected a string"),
         ("prompts", {"limit": "a"}, "prompts: limit='a': expected a whole number"),
         ("pass_at", {"k": "a"}, "pass_at: k='a': expected a whole number or a list of whole"),
-        ("sql", {"query": 3}, "sql: query=3: expected a text"),
+        ("sql", {"query": 3}, "sql: query=3: expected a string"),
     ],
 )
 def test_a_wrong_type(run: Run, query: str, arguments: dict[str, Any], expected: str) -> None:
@@ -76,9 +76,9 @@ def test_missing_and_excessive_arguments(run: Run) -> None:
 
 def test_positional_arguments(run: Run) -> None:
     """Positional arguments are checked, each of several names, too."""
-    with pytest.raises(ArgumentError, match="metrics: names=3: expected a text"):
+    with pytest.raises(ArgumentError, match="metrics: names=3: expected a string"):
         run.metrics("rewards/*", 3)  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="events: event_type=3: expected a text"):
+    with pytest.raises(ArgumentError, match="events: event_type=3: expected a string"):
         run.events(3)  # type: ignore[arg-type]
     with pytest.raises(RunError, match="3: expected the path of a run"):
         logflume.open_run(3)  # type: ignore[arg-type]

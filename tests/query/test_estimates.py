@@ -62,7 +62,7 @@ def test_majority_of_many(size: int) -> None:
 )
 @pytest.mark.parametrize("prompts", [32, 100])
 def test_coverage(alpha: float, beta: float, size: int, k: int, prompts: int) -> None:
-    """In 95 ± 2 % of simulated runs the interval contains the true value."""
+    """In 95 ± 2% of simulated runs the interval contains the true value."""
     runs = 2_000
     rng = np.random.default_rng(7)
     skills = rng.beta(alpha, beta, 500_000)

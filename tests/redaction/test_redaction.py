@@ -47,13 +47,13 @@ MAX_WRONG = 3
 
 @pytest.mark.parametrize("kind", SECRET_FORMS)
 def test_secrets_whatever_they_are(kind: str) -> None:
-    """Of each kind of secret, at least 99 % are replaced."""
+    """Of each kind of secret, at least 99% are replaced."""
     assert len(missed(kind, DRAWS)) <= MAX_WRONG
 
 
 @pytest.mark.parametrize("kind", HARMLESS_FORMS)
 def test_harmless_texts_whatever_they_are(kind: str) -> None:
-    """Of each kind of harmless text, at least 99 % are unchanged."""
+    """Of each kind of harmless text, at least 99% are unchanged."""
     assert len(altered(kind, DRAWS)) <= MAX_WRONG
 
 

@@ -106,9 +106,9 @@ def test_secrets_of_a_description(tmp_path: Path) -> None:
     [
         ({"hyperparameters": 3}, "hyperparameters: expected a mapping, found an object of .* int"),
         ({"hyperparameters": {str(n): n for n in range(3_000)}}, "3,000 values"),
-        ({"tags": "baseline"}, "tags: expected a list of texts, found 'baseline'"),
-        ({"tags": [3]}, "tags: expected a list of texts"),
-        ({"notes": 3}, "notes: expected a text, found 3"),
+        ({"tags": "baseline"}, "tags: expected a list of strings, found 'baseline'"),
+        ({"tags": [3]}, "tags: expected a list of strings"),
+        ({"notes": 3}, "notes: expected a string, found 3"),
     ],
 )
 def test_wrong_arguments(given: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_a_sink_that_hangs(tmp_path: Path) -> None:
     code, errors = script.end()
 
     assert 0 == code
-    assert "the sinks were not done in time (see shutdown_timeout_s)" in errors
+    assert "the sinks did not finish in time (see shutdown_timeout_s)" in errors
 
 
 def test_a_log_call_in_an_exit_handler(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_other_streams_are_plain(tmp_path: Path) -> None:
 
 
 def test_a_progress_bar(tmp_path: Path) -> None:
-    """Complete lines are printed above tqdm's bar, which stays a single line and ends at 100 %."""
+    """Complete lines are printed above tqdm's bar, which stays a single line and ends at 100%."""
     shown = screen(run_on_terminal(BARS, tmp_path))
 
     lines = [line for line in shown if "probe" in line]

@@ -50,7 +50,7 @@ def test_a_run_answers_what_was_forgotten_in_two_clicks(page: Page) -> None:
     assert ["The lost question?"] == texts(page.tab.locator("[data-prompt] .question"))
     page.tab.click("[data-prompt=lost] a")
     page.tab.wait_for_selector("[data-diff] del")
-    assert "solved 100 %" in page.tab.locator("select[aria-label='earlier visit']").inner_text()
+    assert "solved 100%" in page.tab.locator("select[aria-label='earlier visit']").inner_text()
     assert "7" in page.tab.locator("[data-diff] del").first.inner_text()
 
 
@@ -58,7 +58,7 @@ def test_a_run_says_which_function_dominates(page: Page) -> None:
     """The function that makes all differences within groups is named, without a click."""
     drivers = page.open("#/run/rich", "[data-section=drivers]")
 
-    assert "right dominates: 100 %" in drivers.inner_text()
+    assert "right dominates: 100%" in drivers.inner_text()
 
 
 def test_a_finding_shows_its_completions(page: Page) -> None:
@@ -334,17 +334,17 @@ def test_the_map_leads_to_a_prompt(page: Page) -> None:
 
 def test_comparing_says_what_differs_and_where_runs_part(page: Page) -> None:
     """Settings, the step from which on the reward differs, and the curves over each other."""
-    page.open("#/compare?runs=rich,other", "[data-parting=reward]")
+    page.open("#/compare?runs=rich,other", "[data-divergence=reward]")
 
     differing = page.tab.locator("[data-setting]").evaluate_all(
         "all => all.map(one => one.dataset.setting)"
     )
     assert ["learning_rate"] == differing
-    parting = page.tab.locator("[data-parting=reward]").inner_text()
-    first = int(re.search(r"from step (\d+):", parting)[1])  # type: ignore[index]
+    divergence = page.tab.locator("[data-divergence=reward]").inner_text()
+    first = int(re.search(r"from step (\d+):", divergence)[1])  # type: ignore[index]
     assert PARTS_AT <= first <= PARTS_AT + 3
-    assert f"values differ from step {PARTS_AT}" in parting
-    assert "equal at every step" in page.tab.locator("[data-parting=loss]").inner_text()
+    assert f"values differ from step {PARTS_AT}" in divergence
+    assert "equal at every step" in page.tab.locator("[data-divergence=loss]").inner_text()
     assert 2 == page.tab.locator("[data-metric=loss] .reading > span").count()
     for axis in ("time", "tokens"):
         page.tab.click(f".segments button:text-is('{axis}')")
@@ -572,7 +572,7 @@ def test_visits_have_the_colours_of_their_solve_rates(page: Page) -> None:
     """The legend says so, and their highest and lowest value."""
     page.open("#/run/rich/prompts", "[data-prompt=lost] svg")
     legend = page.tab.locator(".legend")
-    assert "solve rate 0 % 100 %" == " ".join(legend.inner_text().split())
+    assert "solve rate 0% 100%" == " ".join(legend.inner_text().split())
     shades = [str(100 * solved // SIZE) for solved in SOLVED["lost"]]
     assert shades == _shades(page.tab.locator("[data-prompt=lost]"))
 

@@ -44,7 +44,7 @@ def log(folder: Path, calls: list[tuple[str, dict[str, Any]]]) -> list[dict[str,
         ),
         (
             [("mine", {"x": ["a"]}), ("mine", {"x": [1]})],
-            "mine.x: expected a list of texts, as the field's first value was, found [1]",
+            "mine.x: expected a list of strings, as the field's first value was, found [1]",
         ),
         (
             [("mine", {"x": 2**60 + 1})],

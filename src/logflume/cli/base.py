@@ -340,8 +340,8 @@ ImportOption: TypeAlias = Annotated[
     typer.Option(
         "--import",
         metavar="MODULE:NAME",
-        help="Import a custom sink that the run was written with. Nothing is imported merely "
-        "because a run names it.",
+        help="Import a custom sink that the run was written with; may be repeated. Nothing is "
+        "imported merely because a run names it.",
         show_default=False,
     ),
 ]

@@ -1,4 +1,4 @@
-"""`logflume diagnose`: reports what goes wrong in a training, and what to try."""
+"""`logflume diagnose`: reports what goes wrong in training, and what to try."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def diagnose(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Diagnose a training: what goes wrong, the likely cause, what to try, and completions.
+    """Diagnose a run: what goes wrong, the likely cause, what to try, and completions that show it.
 
     It uses the detectors of `watch_training`, with the options recorded in the run;
     docs/diagnosis.md describes them. Alerts that you logged yourself are among the findings.

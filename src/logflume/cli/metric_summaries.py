@@ -75,7 +75,7 @@ def summarize_metrics(
     Args:
         run: The run.
         patterns: Names and patterns (`rewards/*`) of metrics; empty: all.
-        mode: Only the metrics of the training, or of evaluations; None: both.
+        mode: Only the metrics of training, or of evaluations; None: both.
 
     Returns:
         The summaries by name; those of evaluations are prefixed with `eval/`.

@@ -53,7 +53,7 @@ def plot(
 ) -> None:
     """Draw metrics of a run, or of several ('logs/*'), as curves: one chart for each metric.
 
-    The training and its evaluations are separate curves in the same chart.
+    Training and its evaluations are separate curves in the same chart.
 
     Example: logflume plot latest loss 'rewards/*/mean'
     """

@@ -22,8 +22,8 @@ def replay(
     to: Annotated[
         str,
         typer.Option(
-            help="Types of sinks, separated by commas, such as csv,parquet: any with a path that "
-            "the run has. console is the text log; jsonl, the journal, is only for --out."
+            help="Types of sinks, separated by commas, such as csv,parquet; the run must have one "
+            "of each, with a path. console is the text log; jsonl, the journal, requires --out."
         ),
     ],
     out: Annotated[

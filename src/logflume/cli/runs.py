@@ -101,10 +101,10 @@ def list_runs(
         ),
     ] = None,
     sort: Annotated[
-        str, typer.Option(help="A column or hyperparameter to sort by; the highest is at the end.")
+        str, typer.Option(help="A column or hyperparameter to sort by; the highest comes last.")
     ] = "started",
     reverse: Annotated[
-        bool, typer.Option("--reverse", "-r", help="Put the highest at the beginning.")
+        bool, typer.Option("--reverse", "-r", help="Put the highest first.")
     ] = False,
     json: JsonOption = False,
 ) -> None:

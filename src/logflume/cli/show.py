@@ -172,7 +172,8 @@ class _View:
             text.append(f"\n{alert}", style="yellow")
         if lines:
             look = command("logflume", "diagnose", str(run.folder))
-            text.append(f"\n{'':{_LABEL_WIDTH}}{escape(look)} explains them", style="dim")
+            which = "them" if len(lines) > 1 else "it"
+            text.append(f"\n{'':{_LABEL_WIDTH}}{escape(look)} explains {which}", style="dim")
         return text
 
     def _add_metrics(self, text: rich.text.Text, metrics: Mapping[str, MetricSummary]) -> None:

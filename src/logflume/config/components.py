@@ -51,19 +51,17 @@ def check_components(config: Config, where: str, errors: ErrorList) -> None:
             _check_sink(sink, join(where, f"sinks.{name}"), errors)
 
 
-def without_imports(config: Config, left_out: Callable[[str], object]) -> Config:
-    """Return a configuration without the components that would have to be imported.
+def without_imports(config: Config, may_import: Callable[[str], bool]) -> Config:
+    """Return a configuration without the components that must not be imported.
 
     Args:
         config: The configuration.
-        left_out: Called with the name of each component that is left out.
+        may_import: Returns whether a component that would have to be imported may be imported.
     """
 
     def is_kept(group: str, names: Iterable[Any]) -> bool:
         missing = [name for name in names if isinstance(name, str) and not is_loaded(group, name)]
-        for name in missing:
-            left_out(name)
-        return not missing
+        return all(may_import(name) for name in missing)
 
     def reduce_chain(entries: list[Any]) -> list[Any]:
         return [e for e in entries if is_kept(PROCESSORS, e if isinstance(e, Mapping) else [e])]

@@ -22,7 +22,7 @@ _NAMES = {
     "int": "an integer",
     "object": "a mapping (key: value)",
     "Path": "a path",
-    "str": "a text",
+    "str": "a string",
 }
 """What msgspec's names of types mean in YAML."""
 

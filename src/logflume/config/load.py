@@ -38,7 +38,7 @@ def load_config(
     dir: str | os.PathLike[str] | None = None,  # noqa: A002 - the key's name in the YAML
     level: str | None = None,
     paths: PathCheck = PathCheck.KIND,
-    left_out: Callable[[str], object] | None = None,
+    may_import: Callable[[str], bool] | None = None,
 ) -> Config:
     """Load and check a configuration, and the paths in it.
 
@@ -50,8 +50,8 @@ def load_config(
         level: Level of the root logger, and of all loggers without a level of their own. Overrides
             `LOGFLUME_LEVEL`, which overrides the file.
         paths: How to check the paths of sinks and runs.
-        left_out: If given, components that would have to be imported are left out, and this is
-            called with the name of each.
+        may_import: If given, it is called with the name of each component that would have to be
+            imported; where it returns False, the component is left out.
 
     Raises:
         ConfigError: The configuration is invalid; the message says where each error is and how to
@@ -65,7 +65,7 @@ def load_config(
     else:
         _check_argument("config", source, "a path, a name, or a dict", (str, os.PathLike))
         raw, where = _read_yaml(os.fspath(source), errors)
-    _check_argument("run", run, "a text", (str, NoneType))
+    _check_argument("run", run, "a string", (str, NoneType))
     _check_argument("dir", dir, "a path", (str, os.PathLike, NoneType))
     if is_dictconfig(raw):
         raw = translate(raw, where, errors)
@@ -79,8 +79,8 @@ def load_config(
     for name, logger in config.loggers.items():
         if "level" not in (raw["loggers"][name] or {}):
             logger.level = config.root.level
-    if left_out is not None:
-        config = without_imports(config, left_out)
+    if may_import is not None:
+        config = without_imports(config, may_import)
     check_components(config, where, errors)
     where_dir = join(where, "dir")
     if dir is not None:

@@ -164,7 +164,7 @@ class Config(Struct, kw_only=True, forbid_unknown_fields=True):
         sinks: The sinks, by names of your choice.
         shutdown_timeout_s: The longest that the end of the process waits for the sinks, in seconds.
         worker: Where events are processed and written: on a thread of this process, or in a
-            worker process, which doesn't compete with the training for Python's lock.
+            worker process, which doesn't compete with training for Python's lock.
     """
 
     version: Literal[1] = 1

@@ -98,7 +98,7 @@ def _find_problem(group: str, component: Any) -> str | None:
     if hasattr(component, "evaluate") and hasattr(component, "signal"):
         return (
             "is a detector, which can't be configured. A processor of your own can log an `alert` "
-            "instead: see docs/extending.md, A detector"
+            "instead: see 'A detector' in docs/extending.md"
         )
     return "is not a processor: the class has no method __call__(logger, method_name, event_dict)"
 

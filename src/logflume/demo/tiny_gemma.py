@@ -1,4 +1,4 @@
-"""Builds a Gemma 3 with about 92,000 random weights and its tokenizer, offline, in a second."""
+"""Builds a Gemma 3 with about 92,000 random parameters and its tokenizer, offline, in a second."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Gemma3ForCausalLM:
         max_position_embeddings=256,
         # Full attention in every layer: the texts are shorter than any useful sliding window.
         layer_types=["full_attention", "full_attention"],
-        # Five times the default: such a small model learns much faster from it in a short training.
+        # Five times the default: in a short training run, such a small model learns much faster.
         initializer_range=0.1,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,

@@ -79,7 +79,7 @@ def prepare(options: Options) -> Setup:
 
 
 def _prepare_tiny(options: Options, problems: list[Problem]) -> Setup:
-    # With 92,000 weights, a second thread brings no speedup and competes with other processes.
+    # With 92,000 parameters, a second thread brings no speedup and competes with other processes.
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     turns = [("user", problem.question, "model", problem.answer) for problem in problems]

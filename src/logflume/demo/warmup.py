@@ -1,7 +1,7 @@
 """The supervised warm-up of the tiny model, which gives GRPO rewards to learn from.
 
 An untrained model never produces the answer format, so all its rewards are 0. The warm-up trains it
-on solutions of which half have a wrong sum and 40 % a broken format. After that, every group has
+on solutions of which half have a wrong sum and 40% a broken format. After that, every group has
 some correct completions, which is what GRPO needs.
 """
 
@@ -32,7 +32,7 @@ _FORMAT = "<reasoning>\n{sum}\n</reasoning>\n<answer>\n{answer}\n</answer>"
 
 
 def _noisy_solution(problem: Problem, rng: random.Random) -> str:
-    """Return a solution with a sum that is off by one in 50 % of cases, a broken format in 40 %."""
+    """Return a solution with a sum that is off by one in 50% of cases, a broken format in 40%."""
     answer = problem.true_sum
     if rng.random() < _WRONG_SHARE:
         answer += rng.choice((-1, 1))

@@ -193,12 +193,12 @@ class Evaluation(Training):
 
 
 class Summary(TrainerEvent):
-    """What a trainer reports at the end of a training: `train_runtime`, `train_loss` and so on."""
+    """What a trainer reports at the end of training: `train_runtime`, `train_loss` and so on."""
 
     has_curves: ClassVar[bool] = False
 
-    train_runtime: Annotated[float | None, unit("s", "duration of the training")] = None
-    train_loss: Annotated[float | None, doc("mean loss over the training")] = None
+    train_runtime: Annotated[float | None, unit("s", "duration of the training session")] = None
+    train_loss: Annotated[float | None, doc("mean loss over the training session")] = None
 
 
 class Reward(TrainerEvent):

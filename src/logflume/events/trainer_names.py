@@ -63,7 +63,7 @@ _OF_STEPS = frozenset({"loss", "grad_norm", "learning_rate"})
 """Metrics of training steps, which the report of an evaluation has only with a prefix."""
 
 _FINAL_NAMES = frozenset({"total_flos", "train_runtime", *(f"train_{name}" for name in _SPEED)})
-"""Names that only the final report of a training has."""
+"""Names that only the final report of a training session has."""
 
 _MEMORY = ("train_mem_", "init_mem_", "before_init_mem_")
 """Prefixes of transformers' memory metrics, which the final report may have."""
@@ -82,7 +82,7 @@ def split_report(
       a report of the training was merged with it, which `loss` or `learning_rate` shows.
     - What only a trainer's final report has (`train_runtime`, `total_flos`, and with them
       `train_loss`) makes a summary. Any other `train_` name is a metric of the training.
-    - `evaluate(metric_key_prefix="train")` reports the same names as the end of a training, except
+    - `evaluate(metric_key_prefix="train")` reports the same names as the end of training, except
       for `total_flos`. It is an evaluation if the report is known to be complete.
 
     Args:

@@ -84,7 +84,7 @@ def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[P
                 inodes = [path.stat().st_ino for path in paths]
                 files = [(path, opened.enter_context(_open(path))) for path in paths]
                 is_same = paths == find() and inodes == [path.stat().st_ino for path in paths]
-                fault = "its files are replaced again and again"
+                fault = "its files are replaced repeatedly"
             except FileNotFoundError as error:
                 is_same, fault = False, str(error)
             except OSError as error:

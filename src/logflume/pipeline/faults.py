@@ -13,7 +13,7 @@ from logflume.pipeline.records import Record, StepAndMode
 __all__ = ["Report", "describe_at", "report_fault"]
 
 _MESSAGES = {
-    "failed": "{component} failed: {reason} The training and the other outputs continue.",
+    "failed": "{component} failed: {reason} Training and the other outputs continue.",
     "recovered": "{component} recovered: {reason}",
     "limited": "{component}: {reason}",
 }

@@ -26,7 +26,7 @@ def _is_list(value: Any, of: type) -> bool:
 _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "int": ("a whole number", lambda value: isinstance(value, Integral)),
     "float": ("a number", lambda value: isinstance(value, Real)),
-    "str": ("a text", lambda value: isinstance(value, str)),
+    "str": ("a string", lambda value: isinstance(value, str)),
     "bool": ("True or False", lambda value: isinstance(value, (bool, Integral))),
     "None": ("None", lambda value: isinstance(value, NoneType)),
     "Sequence[str]": (  # a single name is one of them

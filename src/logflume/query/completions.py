@@ -275,7 +275,9 @@ def _check_pattern(search: str, *, regex: bool) -> None:
         QueryError: It is not a regular expression of RE2.
     """
     if not isinstance(search, str):
-        raise ArgumentError("", "search", search, "expected a text; for a pattern, add regex=True")
+        raise ArgumentError(
+            "", "search", search, "expected a string; for a pattern, add regex=True"
+        )
     if regex:
         _match_text(pa.array([""]), search, regex)
 

@@ -60,7 +60,7 @@ def mean_over_groups(
         is_share: Whether all values are between 0 and 1.
 
     Returns:
-        The labels, `value`, the bounds of its 95 % confidence interval `low` and `high`, the
+        The labels, `value`, the bounds of its 95% confidence interval `low` and `high`, the
         numbers of `prompts` and `groups` that it is the mean of, and the number of groups without
         a value, `skipped`.
     """

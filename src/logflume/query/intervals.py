@@ -38,7 +38,7 @@ class Clusters(NamedTuple):
 
 
 def bootstrap_intervals(clusters: Clusters, *, seed: int, is_share: bool) -> Array:
-    """Return the bounds of the 95 % confidence interval of each mean over groups.
+    """Return the bounds of the 95% confidence interval of each mean over groups.
 
     The prompts are resampled, each with all its groups, because groups of one prompt are alike. The
     bounds are the bias-corrected and accelerated percentiles (BCa: Efron 1987) of 1,000 resamples,
@@ -177,7 +177,7 @@ def _resampled_weights(count: int, unseen: int, seed: int) -> Iterator[Array]:
 def _student_quantile(level: float, degrees: int) -> float:
     """Return a quantile of Student's t distribution (Abramowitz and Stegun 26.7.5).
 
-    The error is 11 % for one degree of freedom, and below 1 % for more.
+    The error is 11% for one degree of freedom, and below 1% for more.
 
     >>> round(_student_quantile(0.975, 7), 3)
     2.365

@@ -30,8 +30,8 @@ class PointValues:
         event_type: The type of the events.
         events: The events, perhaps without lists.
         of_event: The number of each event's point, from 0. Shape [events].
-        trainings: A number for each event. Of the events of a point that have a value, those with
-            the highest number count. Shape [events].
+        sessions: The number of each event's training session. Of the events of a point that have a
+            value, those with the highest number count. Shape [events].
         read_lists: Returns the lists of events of a type, for those that `events` lacks.
     """
 
@@ -40,13 +40,13 @@ class PointValues:
         event_type: str,
         events: pa.Table,
         of_event: Array,
-        trainings: Array,
+        sessions: Array,
         read_lists: Callable[[str, pa.Table], pa.Table],
     ) -> None:
         self._event_type = event_type
         self._events = events
         self._of_event = of_event
-        self._trainings = trainings
+        self._sessions = sessions
         self._sizes = np.bincount(of_event)
         self._columns: dict[str, _Column] = {}
         self._read_lists = read_lists
@@ -107,11 +107,11 @@ class PointValues:
         return np.asarray(sums, np.float64)  # also those of no values
 
     def _latest(self, rows: Array) -> Array:
-        """Return those of the rows that are of the latest training of their point."""
-        trainings, points = self._trainings[rows], self._of_event[rows]
+        """Return those of the rows that are of the latest training session of their point."""
+        sessions, points = self._sessions[rows], self._of_event[rows]
         latest = np.full(len(self._sizes), -1)
-        np.maximum.at(latest, points, trainings)
-        return np.asarray(rows[trainings == latest[points]])
+        np.maximum.at(latest, points, sessions)
+        return np.asarray(rows[sessions == latest[points]])
 
     def _last_of_each_rank(self, rows: Array) -> Array:
         ranks, _ = self._column("rank")

@@ -19,11 +19,11 @@ _OF_START = ["run", "attempt", "timestamp", "logger", "step"]
 
 
 def find_restarts(read: Callable[..., pa.Table]) -> list[dict[str, Any]]:
-    """Return the `run_started` of each training but the first one of an attempt.
+    """Return the `run_started` of each training session but the first one of an attempt.
 
-    Several trainings within an attempt, by another trainer or another call of `train()`, log the
-    same steps. A trainer's `run_started` has the logger `training` and a step, unlike that of the
-    pipeline or of an import.
+    Several training sessions within an attempt, by another trainer or another call of `train()`,
+    log the same steps. A trainer's `run_started` has the logger `training` and a step, unlike that
+    of the pipeline or of an import.
 
     Args:
         read: Returns the events of a type, with some of their columns.
@@ -59,7 +59,7 @@ def merge_events(
         keys: The columns that are equal in the events of one point, among them `step`.
         metrics: The columns to aggregate, which become numbers (float64).
         restarts: Returns the result of `find_restarts`, if it is needed. If there are several
-            trainings, the latest one that has a value counts.
+            training sessions, the latest one that has a value counts.
         read_lists: Returns the lists of some events of a type, if they are needed.
     """
     groups = _number_groups(events, keys)
@@ -104,8 +104,8 @@ def _find_values(
     np.maximum.at(latest, of_event, attempts)
     is_latest = attempts == latest[of_event]
     events = events.filter(pa.array(is_latest))
-    trainings = _number_trainings(events, restarts)
-    return PointValues(event_type, events, of_event[is_latest], trainings, read_lists)
+    sessions = _number_sessions(events, restarts)
+    return PointValues(event_type, events, of_event[is_latest], sessions, read_lists)
 
 
 def _number_groups(events: pa.Table, keys: Sequence[str]) -> Array:
@@ -116,8 +116,8 @@ def _number_groups(events: pa.Table, keys: Sequence[str]) -> Array:
     return np.unique(groups, return_inverse=True)[1] if without_step.any() else groups
 
 
-def _number_trainings(events: pa.Table, restarts: list[dict[str, Any]]) -> Array:
-    """Return the number of the training within its attempt that each event belongs to."""
+def _number_sessions(events: pa.Table, restarts: list[dict[str, Any]]) -> Array:
+    """Return the number, within its attempt, of the training session of each event."""
     numbers = np.zeros(len(events), dtype=np.int64)
     for start in restarts:
         is_of_run = pc.and_(

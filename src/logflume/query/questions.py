@@ -143,8 +143,8 @@ class Questions(RolloutQuestions):
         their values, weighted by their numbers of values `n`, a minimum becomes the lowest, and so
         on (see `logflume.values.aggregates`). The method `events` returns each event. An event that
         was logged without a mode counts as training, unless it is an `evaluation`. If several
-        trainings of a run have the same steps, because `train()` was called again, the latest one
-        counts.
+        training sessions of a run have the same steps, because `train()` was called again, the
+        latest one counts.
 
         Args:
             names: Names and patterns: `loss`, `rewards/*/mean`, `weights.*`. Without any, all are

@@ -150,7 +150,7 @@ class RolloutQuestions:
     def groups(
         self, *, steps: Steps = None, mode: Mode | None = None, solved: float | None = None
     ) -> Table:
-        """Return one row for each group of completions, that is, for each visit of a prompt.
+        """Return one row for each group of completions, that is, for each visit to a prompt.
 
         Columns: those that identify the group (`run`, `attempt`, `step`, `mode`, `generation`,
         `group`, `prompt_id`), `question`, the numbers of `completions`, of `solved` and of
@@ -219,7 +219,7 @@ class RolloutQuestions:
 
         It is estimated without bias from each group of n completions, c of which solve the prompt,
         as 1 - C(n - c, k) / C(n, k) (Chen et al. 2021), for any k up to n. The mean over the groups
-        has a 95 % confidence interval, by a bootstrap over the prompts (BCa with expanded levels;
+        has a 95% confidence interval, by a bootstrap over the prompts (BCa with expanded levels;
         see `logflume.query.intervals`).
 
         Columns: `run`, `mode`, those of `by`, `k`, `value`, the bounds of the interval `low` and
@@ -339,7 +339,7 @@ class RolloutQuestions:
 
     @checked
     def throughput(self, *, steps: Steps = None) -> Table:
-        """Return how fast the training is, and the share of each phase in a step.
+        """Return how fast training is, and the share of each phase in a step.
 
         There is one row for each report of the trainer (`training`). Columns: `run`, `step`,
         `steps` (since the previous report, or since the first rollouts), `step_s` (mean duration of

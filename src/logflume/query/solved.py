@@ -23,7 +23,7 @@ SOLVED_COLUMNS = [optional(_CORRECT), optional(_HAS_ANSWER), optional(_TOTAL)]
 
 
 class UnmeasuredError(QueryError):
-    """Whether completions solve their prompt was not measured, and no threshold decides it.
+    """The correctness of completions was not measured, and no threshold decides instead.
 
     Args:
         question: The name of the query.
@@ -46,8 +46,8 @@ class UnmeasuredError(QueryError):
             f"prompt; here they range from {rewards[0]:g} to {rewards[1]:g}"
         )
         super().__init__(
-            f"{question}: whether {unmeasured:,} of {count:,} completions solve their prompt "
-            f"was not measured (quality/correct); {advice}"
+            f"{question}: correctness (quality/correct) was not measured for {unmeasured:,} of "
+            f"{count:,} completions; {advice}"
         )
 
 

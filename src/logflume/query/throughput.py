@@ -1,4 +1,4 @@
-"""Queries how fast a training is, and how the time of a step is divided into phases."""
+"""Queries how fast training is, and how the time of a step is divided into phases."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _complete(reports: pa.Table) -> pa.Table:
 
 
 def _batch_seconds(read: Callable[..., pa.Table]) -> pa.Table:
-    """Return the seconds of each phase, for each batch of rollouts of a training.
+    """Return the seconds of each phase, for each batch of rollouts of a training run.
 
     The ranks generate at the same time, so the slowest one counts. A rank calls its reward
     functions one after another.

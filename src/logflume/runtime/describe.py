@@ -102,7 +102,7 @@ def _read_tags(given: Any) -> tuple[str, ...]:
         return ()
     if isinstance(tags, Failure) or (not tags and isinstance(given, (str, bytes, Mapping))):
         raise ConfigError(
-            f"tags: expected a list of texts, found {plain(snapshot(given))!r:.200}\n"
+            f"tags: expected a list of strings, found {plain(snapshot(given))!r:.200}\n"
             "  for example: initialize(tags=['baseline', 'gsm8k'])"
         )
     if len(tags) > MAX_TAGS:
@@ -121,7 +121,7 @@ def _read_notes(given: Any) -> str | None:
     if given is None:
         return None
     if not isinstance(given, str):
-        raise ConfigError(f"notes: expected a text, found {plain(snapshot(given))!r:.200}")
+        raise ConfigError(f"notes: expected a string, found {plain(snapshot(given))!r:.200}")
     text: str = redact_value("notes", plain(given)[:MAX_TEXT], search=True)
     return text
 

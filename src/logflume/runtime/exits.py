@@ -115,12 +115,12 @@ def report_losses(status: Status, done: bool) -> None:
     for name, fault in status.faults.items():
         print_line(f"{name} failed: {fault}")
     for name, count in status.report.processors.items():
-        calls = f"{count:,} calls" if count > 1 else "one call"
-        print_line(f"{name} failed in {calls}: these events are recorded without what it does")
+        events = f"{count:,} events, which were" if count > 1 else "one event, which was"
+        print_line(f"{name} failed on {events} recorded without its changes")
     for name, loss in status.losses.items():
         print_line(f"{name}: {loss}")
     if not done:
-        print_line("the sinks were not done in time (see shutdown_timeout_s)")
+        print_line("the sinks did not finish in time (see shutdown_timeout_s)")
 
 
 def run_at_exit() -> None:

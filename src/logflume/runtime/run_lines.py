@@ -34,7 +34,7 @@ def _prints(sink: SinkConfig) -> bool:
 
 
 def shows_training(config: Config, run: RunInfo) -> bool:
-    """Whether the console of this process shows the metrics of the training."""
+    """Whether the console of this process shows the metrics of training."""
     if run.rank != 0 or run.process is not None:
         return False
     info = LEVELS["info"]

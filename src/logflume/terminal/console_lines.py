@@ -1,4 +1,4 @@
-"""Events as lines of a console: as wide as the terminal, for people who watch a training."""
+"""Events as lines of a console: as wide as the terminal, for people who watch a training run."""
 
 from __future__ import annotations
 

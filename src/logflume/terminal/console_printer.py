@@ -32,7 +32,7 @@ _PARTS_OF_A_STEP = frozenset({"generation", "rank", "tokens"})
 """Events of each step whose numbers are for queries only."""
 
 _STEP_WIDTH = len("step 999")
-"""Cells of the step: most trainings of unknown length reach three digits."""
+"""Cells of the step: most training runs of unknown length reach three digits."""
 
 _MIN_STEPS = 10
 """The minimum number of step lines between two completions, unless fewer are configured."""

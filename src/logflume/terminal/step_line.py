@@ -55,7 +55,7 @@ class StepClock:
         """Note the time at which a step was completed."""
         if self._last is not None:
             last_step, last_s = self._last
-            if step < last_step:  # another training, or one that starts again from a checkpoint
+            if step < last_step:  # another session, or one that starts again from a checkpoint
                 self._intervals.clear()
             elif step == last_step or time_s < last_s:
                 return

@@ -1,4 +1,4 @@
-"""Tracks a training's step, mode and batches of rollouts, for the reward functions.
+"""Tracks the step, mode and batches of rollouts of training, for the reward functions.
 
 TRL passes a reward function neither the mode nor the number of the batch. Rollouts between the
 start and the end of a training step are for training; at any other time they are for evaluation.

@@ -40,7 +40,7 @@ _IDS = "completion_ids"
 _COPIED = (*_LOGPROBS.values(), _RATIO, TOOL_MASK, _IDS)
 
 _PER_UNIT = 10_000
-"""Values are rounded to four decimals, which are more than a training's numerical noise."""
+"""Values are rounded to four decimals, which are more than the numerical noise of training."""
 
 
 class Pieces:

@@ -20,7 +20,7 @@ class Validation:
 
     Each completion is a `model_output` event with the mode `eval`. One `evaluation` event per run
     of the validation has `validation/accuracy`, `validation/n` and `validation/seconds`. Decoding
-    is greedy, so it consumes no random numbers and does not affect the training.
+    is greedy, so it consumes no random numbers and does not affect training.
 
     Args:
         prompts: Text, chat messages, or mappings with `prompt` and optionally `answer` and

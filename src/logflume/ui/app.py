@@ -193,7 +193,7 @@ def _route(answer: Answer) -> Endpoint:
         if isinstance(result, Failure):
             return _error(result)
         response = _json(result, 200)
-        # The page repeats costly requests less often. What slows a training down is the CPU time,
+        # The page repeats costly requests less often. What slows training down is the CPU time,
         # which includes that of answers computed meanwhile.
         cpu_ms = (time.process_time() - start_s) * 1e3
         response.headers["server-timing"] = f"cpu;dur={cpu_ms:.1f}"

@@ -1,4 +1,4 @@
-"""Which reward function drives the training: the share of each in the advantages."""
+"""Which reward function drives training: the share of each in the advantages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Array = npt.NDArray[Any]
 
 
 def read_reward_shares(run: Run) -> dict[str, Any]:
-    """Return the share of each reward function at the beginning and at the end of a training.
+    """Return the share of each reward function at the beginning and at the end of a training run.
 
     An advantage is the difference between a total reward and the mean of its group, so a function
     matters to the extent that it makes the totals of a group differ. With the weights w of the

@@ -63,7 +63,7 @@ class Guard:
             return _refusal(405, "only GET is allowed")
         is_cross_site = request.headers.get("sec-fetch-site") == "cross-site"
         if is_cross_site and request.scope["path"] != "/":
-            return _refusal(403, "requests of other pages are not answered")
+            return _refusal(403, "requests from other pages are not answered")
         if self._token is None:
             if _host_name(request.headers.get("host", "")) in LOCAL_HOSTS:
                 return None

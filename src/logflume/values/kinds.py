@@ -206,7 +206,7 @@ KINDS: dict[Kind, KindSpec] = {
         tensorboard="scalar",
     ),
     Kind.TEXT: KindSpec(
-        words="a text",
+        words="a string",
         python_type=str,
         coerce=_coerce_text,
         arrow_type=lambda arrow: arrow.string(),
@@ -236,7 +236,7 @@ KINDS: dict[Kind, KindSpec] = {
         tensorboard="histogram",
     ),
     Kind.TEXTS: KindSpec(
-        words="a list of texts",
+        words="a list of strings",
         python_type=str,
         is_list=True,
         coerce=_coerce_texts,

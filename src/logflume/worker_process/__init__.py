@@ -1,6 +1,6 @@
 """The worker process: worker, processors and sinks outside the training process.
 
-Python runs one thread at a time, so the training waits while a worker thread computes. With
+Python runs one thread at a time, so training waits while a worker thread computes. With
 `worker: process` the training process only sends its records through a pipe, and the same
 `Pipeline` runs in a child process.
 

@@ -5,7 +5,7 @@
 At 1,000 calls per second while another thread holds the GIL, the caller sleeps until it gets the
 GIL, often for 5 ms. Its first call after that finds the CPU's caches cold. Each line is a different
 call: two that log nothing, then the one with 22 numbers and all five sinks. The last figure counts
-the calls, of the slowest 1 %, during which the operating system switched the thread off, because it
+the calls, of the slowest 1%, during which the operating system switched the thread off, because it
 waited for a lock or another process got the core (POSIX).
 """
 

@@ -57,7 +57,7 @@ def draw(measurements: Sequence[dict[str, Any]], path: Path) -> None:
     axes.set_xlabel("time to log a step, relative to the baseline's median")
     axes.set_title(
         "1,000 steps per second while a Python thread holds the GIL\n"
-        "● median   ○ 99 %   ◇ 99.9 % (if there are enough steps)",
+        "● median   ○ 99%   ◇ 99.9% (if there are enough steps)",
         loc="left",
         fontsize=10,
     )

@@ -137,7 +137,7 @@ def _capture(result: dict[str, Any]) -> Target:
     if "ratio" not in result:
         return Target(metric, target, _NOT_MEASURED, None)
     low, ratio, high = (result[key] for key in ("ratio_low", "ratio", "ratio_high"))
-    measured = f"{ratio:.4f} (95 % interval: {low:.4f} to {high:.4f})"
+    measured = f"{ratio:.4f} (95% interval: {low:.4f} to {high:.4f})"
     return Target(metric, target, measured, ratio <= 1.005)
 
 

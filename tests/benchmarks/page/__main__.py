@@ -171,8 +171,8 @@ def _training(pairs: int) -> Row:
     low, middle, high = (
         f"{(ratio[name] - 1) * 100:+.1f}" for name in ("ratio_low", "ratio", "ratio_high")
     )
-    measured = f"{middle} % (95 % interval: {low} to {high} %), step {ratio['step_s'] * 1e3:.0f} ms"
-    return Row("training beside the open page", "≤ +1 %", measured, ratio["ratio"] <= 1.01)
+    measured = f"{middle}% (95% interval: {low} to {high}%), step {ratio['step_s'] * 1e3:.0f} ms"
+    return Row("training beside the open page", "≤ +1%", measured, ratio["ratio"] <= 1.01)
 
 
 def _is_within(answer: Answer, target_s: float) -> bool:

@@ -76,7 +76,7 @@ let isRepeating = false;
 
 /**
  * Repeat a request in its turn. Requests are repeated one at a time, with a pause after each, so
- * that the processors are left to a training on the same machine. An owner that repeats its request
+ * that the processors are left to training on the same machine. An owner that repeats its request
  * while waiting keeps its turn.
  * @param {Owner} owner
  * @param {() => Promise<number>} request

@@ -23,12 +23,12 @@ export function compact(value) {
 
 const ROUNDING = 1e-9; // of shares that were computed
 
-/** A share in percent. One that is nearly none or all isn't shown as 0 % or 100 %. @param {number | null | undefined} share */
+/** A share in percent. One that is nearly none or all isn't shown as 0% or 100%. @param {number | null | undefined} share */
 export function percent(share) {
   if (typeof share !== "number") return "–";
-  if (share > ROUNDING && share < 0.01) return "<1 %";
-  if (share > 0.99 && share < 1 - ROUNDING) return ">99 %";
-  return `${Math.round(share * 100)} %`;
+  if (share > ROUNDING && share < 0.01) return "<1%";
+  if (share > 0.99 && share < 1 - ROUNDING) return ">99%";
+  return `${Math.round(share * 100)}%`;
 }
 
 /** @param {number | null | undefined} seconds */

@@ -1,4 +1,4 @@
-/** What k tries reach: pass@1 and pass@k at each step, with their intervals. */
+/** pass@k: pass@1 and pass@k at each step, with their intervals. */
 import { useAnswer } from "../lib/api.js";
 import { html } from "../lib/dom.js";
 import { setQuery, url } from "../lib/route.js";
@@ -13,9 +13,9 @@ export function PassAt({ run, query, version, most }) {
   const rows = (answer) => answer.data?.pass_at ?? [];
   const modes = ["train", "eval"].filter((mode) => rows(one).some((row) => row.mode === mode && row.step !== null));
   if (!modes.length) return null;
-  return html`<section class="section"><h2>What k tries reach</h2>
+  return html`<section class="section"><h2>pass@k</h2>
     <div class="row"><label>k <input type="number" min="1" max=${most} value=${k} aria-label="k" onChange=${(event) => setQuery({ k: event.target.value })} /></label>
-      <span class="muted small">The probability that at least one of k completions solves its prompt, at each step. The band is its 95 % interval.</span></div>
+      <span class="muted small">The probability that at least one of k completions solves its prompt, at each step. The band is its 95% interval.</span></div>
     <${ErrorLine} text=${more.error} />
     ${more.data && modes.filter((mode) => !line(rows(more), "", 0, mode).y.some((y) => y !== null)).map((mode) => html`<p class="muted small" key=${mode}>
       pass@${k} is unknown ${mode === "eval" ? "in evaluations" : "in training"}: it needs prompts with at least ${k} recorded completions at a step.</p>`)}

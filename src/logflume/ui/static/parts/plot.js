@@ -25,7 +25,7 @@ import { isClose, smooth } from "../lib/statistics.js";
 /**
  * @typedef {Object} Mark A vertical line.
  * @property {number} x
- * @property {"attempt" | "info" | "warning" | "critical" | "part"} kind
+ * @property {"attempt" | "info" | "warning" | "critical" | "divergence"} kind
  * @property {string} label
  */
 
@@ -46,7 +46,7 @@ const DIGIT_PIXELS = 6.5;
 const MIN_LABEL_PIXELS = 48;
 const MAX_LABEL_PIXELS = 100;
 const MARK_PIXELS = 6;
-const MARK_COLORS = { attempt: "--muted", info: "--accent", warning: "--warning", critical: "--critical", part: "--text" };
+const MARK_COLORS = { attempt: "--muted", info: "--accent", warning: "--warning", critical: "--critical", divergence: "--text" };
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
 
 /** A plot in an element. */

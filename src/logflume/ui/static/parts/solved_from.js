@@ -8,8 +8,8 @@ import { Empty } from "./states.js";
 
 /** Shown instead of figures if it is unknown which completions solve their prompt. @param {{of: Unmeasured, query: Record<string, string>}} props */
 export function Unmeasured({ of, query }) {
-  const share = of.unmeasured === of.count ? "" : ` of ${number(of.unmeasured)} of ${number(of.count)} completions`;
-  return html`<${Empty} title=${`The correctness${share} was not measured, so it is unknown which prompts are solved.`}>
+  const share = of.unmeasured === of.count ? "" : ` for ${number(of.unmeasured)} of ${number(of.count)} completions`;
+  return html`<${Empty} title=${`Correctness was not measured${share}, so it is unknown which prompts are solved.`}>
     ${of.rewards
       ? html`<${SolvedFrom} query=${query} /><p class="muted small">The total rewards range from ${number(of.rewards[0])} to ${number(of.rewards[1])}.</p>`
       : html`<p>No rewards were recorded either. <code>attach(trainer)</code> records them; with a <code>true_answer</code>, the processor <code>measure_generations</code> measures correctness.</p>`}<//>`;

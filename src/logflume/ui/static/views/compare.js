@@ -4,7 +4,7 @@ import { STEPS, makeAxis } from "../lib/axis.js";
 import { seriesVariable } from "../lib/colors.js";
 import { html, useEffect, useMemo, useState } from "../lib/dom.js";
 import { functionName, number, plain, visible } from "../lib/format.js";
-import { parting } from "../lib/parting.js";
+import { divergence } from "../lib/divergence.js";
 import { setQuery, url } from "../lib/route.js";
 import { Chart } from "../parts/chart.js";
 import { CommonPrompts } from "../parts/common_prompts.js";
@@ -20,15 +20,15 @@ export function Compare({ runs, query }) {
   const { answers, errors } = useRuns(runs, search, version);
   const axisName = options.axis === "time" ? "elapsed" : options.axis;
   const axes = useMemo(() => answers.map((answer) => answer && makeAxis(axisName, answer.axes)), [answers, axisName]);
-  const partings = useMemo(() => partingsOf(answers), [answers]);
+  const divergences = useMemo(() => divergencesOf(answers), [answers]);
   if (runs.length < 2) {
     return html`<${Empty} title="Select at least two runs to compare."><a href="#/">All runs</a><//>`;
   }
   const shown = answers.filter(Boolean);
   const names = [...new Set(shown.flatMap((answer) => (search ? answer.found : answer.curves.main)))];
   const without = runs.filter((_, i) => answers[i] && !axes[i]);
-  const marksOf = (name) => (axisName === "step" ? (partings.get(name) ?? []).flatMap((one, i) =>
-    one?.partsAt == null ? [] : [{ x: one.partsAt, kind: /** @type {const} */ ("part"), label: `${runs[i + 1]} parts from ${runs[0]}` }]) : []);
+  const marksOf = (name) => (axisName === "step" ? (divergences.get(name) ?? []).flatMap((one, i) =>
+    one?.divergesAt == null ? [] : [{ x: one.divergesAt, kind: /** @type {const} */ ("divergence"), label: `${runs[i + 1]} diverges from ${runs[0]}` }]) : []);
   return html`<div>
     ${errors.map((error, i) => error && html`<${ErrorLine} key=${runs[i]} text=${`${runs[i]}: ${error}`} />`)}
     <div class="panel scroll-x"><table class="compared"><tbody>${runs.map((run, i) => html`<tr key=${run} data-run=${run}>
@@ -38,7 +38,7 @@ export function Compare({ runs, query }) {
       <td class="muted">${answers[i] && `step ${number(answers[i].info.last_step)}`}</td>
       <td class="muted clip">${answers[i]?.info.notes && visible(answers[i].info.notes)}</td></tr>`)}</tbody></table></div>
     <${Settings} runs=${runs} answers=${answers} />
-    <${Partings} runs=${runs} partings=${partings} />
+    <${Divergences} runs=${runs} divergences=${divergences} />
     <div class="toolbar"><${CurveControls} options=${options} onChange=${change} />
       <div class="grow"><input type="search" placeholder="Search metrics" aria-label="Search metrics" value=${search}
         onInput=${(event) => setQuery({ metric: event.target.value })} /></div>
@@ -48,13 +48,13 @@ export function Compare({ runs, query }) {
     <div class="charts">${ownCharts(names).slice(0, search ? MAX_FOUND : names.length).map((name) => html`<${Chart} key=${name} name=${name} title=${titleOf(name)}
       options=${{ ...options, axis: axisName }} group="compare" marks=${marksOf(name)} series=${runs.flatMap((run, i) => answers[i] && axes[i]
         ? seriesOf(name, answers[i].curves.curves, { axis: axes[i] ?? STEPS, color: i, label: run, hasSpread: false }) : [])} />`)}</div>
-    ${partings.size > 0 && axisName === "step" && html`<p class="muted small legend-line">▾ where a run parts from ${visible(runs[0])} · dashed: evaluation</p>`}
+    ${divergences.size > 0 && axisName === "step" && html`<p class="muted small legend-line">▾ where a run diverges from ${visible(runs[0])} · dashed: evaluation</p>`}
     <${CommonPrompts} runs=${runs} query=${query} version=${version} />
   </div>`;
 }
 
-/** Where each later run parts from the first one, by metric. @returns {Map<string, (import("../lib/parting.js").Parting | null)[]>} */
-function partingsOf(answers) {
+/** Where each later run diverges from the first one, by metric. @returns {Map<string, (import("../lib/divergence.js").Divergence | null)[]>} */
+function divergencesOf(answers) {
   const found = new Map();
   const [first, ...others] = answers;
   if (!first || !others.length) return found;
@@ -62,28 +62,28 @@ function partingsOf(answers) {
     const curve = first.curves.curves[name]?.train;
     const list = others.map((other) => {
       const theirs = other?.curves.curves[name]?.train;
-      return curve && theirs ? parting(curve, theirs) : null;
+      return curve && theirs ? divergence(curve, theirs) : null;
     });
     if (list.some(Boolean)) found.set(name, list);
   }
   return found;
 }
 
-function Partings({ runs, partings }) {
-  if (!partings.size) return null;
-  const first = (list) => Math.min(...list.map((one) => one?.partsAt ?? Infinity));
-  const rows = [...partings].sort((a, b) => (first(a[1]) === first(b[1]) ? 0 : first(a[1]) - first(b[1])));
-  return html`<section class="section" data-section="parting"><h2>Where they part <span class="muted">from ${visible(runs[0])}</span></h2>
+function Divergences({ runs, divergences }) {
+  if (!divergences.size) return null;
+  const first = (list) => Math.min(...list.map((one) => one?.divergesAt ?? Infinity));
+  const rows = [...divergences].sort((a, b) => (first(a[1]) === first(b[1]) ? 0 : first(a[1]) - first(b[1])));
+  return html`<section class="section" data-section="divergence"><h2>Where they diverge <span class="muted">from ${visible(runs[0])}</span></h2>
     <div class="panel scroll-x differences"><table><thead><tr><th>metric</th>${runs.slice(1).map((run, i) => html`<th key=${run}><i class="swatch" style=${{ background: seriesVariable(i + 1) }}></i> ${visible(run)}</th>`)}</tr></thead>
-      <tbody>${rows.map(([name, list]) => html`<tr key=${name} data-parting=${name}><td class="muted">${titleOf(name)}</td>
+      <tbody>${rows.map(([name, list]) => html`<tr key=${name} data-divergence=${name}><td class="muted">${titleOf(name)}</td>
         ${list.map((one, i) => html`<td key=${i}>${one === null ? html`<span class="muted">too few common steps</span>` : describe(one)}</td>`)}</tr>`)}</tbody></table></div>
-    <p class="muted small">Two curves part at the step from which their moving means (half-life 10 points) differ by more than three standard errors up to the last common step.</p></section>`;
+    <p class="muted small">Two curves diverge at the step from which their moving means (half-life 10 points) differ by more than three standard errors up to the last common step.</p></section>`;
 }
 
 function describe(one) {
   const start = one.differsAt === null ? "equal at every step" : `values differ from step ${number(one.differsAt)}`;
-  if (one.partsAt === null) return html`<span>${one.differsAt === null ? start : html`within the noise <span class="muted">(${start})</span>`}</span>`;
-  return html`<span><b>from step ${number(one.partsAt)}</b>: ${number(one.second)} against ${number(one.first)} at step ${number(one.last)} <span class="muted">(${start})</span></span>`;
+  if (one.divergesAt === null) return html`<span>${one.differsAt === null ? start : html`within the noise <span class="muted">(${start})</span>`}</span>`;
+  return html`<span><b>from step ${number(one.divergesAt)}</b>: ${number(one.second)} against ${number(one.first)} at step ${number(one.last)} <span class="muted">(${start})</span></span>`;
 }
 
 /** Hyperparameters and versions that differ. */

@@ -21,7 +21,7 @@ export function Runs({ answer, query }) {
   if (!data) return html`<${ErrorLine} text=${error} />`;
   if (!data.runs.length) {
     return html`<${Empty} title="There are no runs yet.">
-      <p>Start a training with logflume, or create an example run with <code>logflume demo</code>.
+      <p>Start a training run with logflume, or create an example run with <code>logflume demo</code>.
       New runs appear automatically.</p><//>`;
   }
   const sort = query.sort ?? "-started";

@@ -1,4 +1,4 @@
-/** Where the curves of two runs part: the step from which they differ by more than their noise. */
+/** Where the curves of two runs diverge: the step from which they differ by more than their noise. */
 import { smooth } from "./statistics.js";
 
 const HALF_LIFE = 10; // points of the mean that follows a curve
@@ -6,9 +6,9 @@ const WIDTH = 3; // standard errors between curves that are apart
 const MIN_POINTS = 8;
 
 /**
- * @typedef {Object} Parting
+ * @typedef {Object} Divergence
  * @property {number | null} differsAt The first step with different values; null if there is none.
- * @property {number | null} partsAt The step from which the means stay apart; null if they don't.
+ * @property {number | null} divergesAt The step from which the means stay apart; null if they don't.
  * @property {number} first The moving mean of the first curve at the last common step.
  * @property {number} second The moving mean of the second curve at that step.
  * @property {number} last The last common step.
@@ -16,13 +16,13 @@ const MIN_POINTS = 8;
 
 /**
  * Compare two curves at their common steps. Each is smoothed by an exponential moving mean with a
- * half-life of 10 points. The curves part at the first step from which the difference of the means
+ * half-life of 10 points. The curves diverge at the first step from which the difference of the means
  * never again is within three standard errors, estimated from the scatter around the means.
  * @param {[number[], (number | null)[]]} a Steps and values.
  * @param {[number[], (number | null)[]]} b
- * @returns {Parting | null} Null for fewer than 8 common points.
+ * @returns {Divergence | null} Null for fewer than 8 common points.
  */
-export function parting(a, b) {
+export function divergence(a, b) {
   const ofB = new Map(b[0].map((step, i) => [step, b[1][i]]));
   const points = a[0]
     .map((step, i) => ({ step, a: a[1][i], b: ofB.get(step) }))
@@ -40,7 +40,7 @@ export function parting(a, b) {
   const differs = points.find((point) => point.a !== point.b);
   return {
     differsAt: differs ? differs.step : null,
-    partsAt: from <= end ? points[from].step : null,
+    divergesAt: from <= end ? points[from].step : null,
     first: means[0][end],
     second: means[1][end],
     last: points[end].step,
