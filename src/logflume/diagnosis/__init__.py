@@ -1,4 +1,4 @@
-"""Diagnosis of trainings, live and recorded.
+"""Diagnosis of training runs, live and recorded.
 
 - `watch.py`: `Diagnosis`, which gets one event at a time; `options.py`: its options
 - `history.py`, `series.py`: the metrics so far

@@ -160,7 +160,7 @@ def _curves(run: Run, info: RunSummary) -> Iterator[str]:
     if not curves:
         return
     yield "## Curves"
-    yield "metric: at 0, 25, 50, 75, 100 % of its points; min, max"
+    yield "metric: at 0, 25, 50, 75, 100% of its points; min, max"
     for name, values in curves.items():
         last = len(values) - 1
         points = ", ".join(f"{values[round(last * point)]:.3g}" for point in _POINTS)

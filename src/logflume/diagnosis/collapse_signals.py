@@ -23,15 +23,15 @@ class RewardCollapse(Detector):
     """The reward, or the share of correct answers, has lost most of what it had.
 
     The level of the last two blocks has fallen by `share` of the way from the best three blocks
-    down to zero, or down to the lowest block if that is below zero. The way is at least as long as
-    the best level is far from zero, so a reward that is always negative has to fall by its own
-    size. For correct answers it must fall by `share` and half of the rest, because problems may
-    become harder. Two thirds of `share` are enough if six blocks are that low, and the last three
-    of them are not higher than the three before.
+    down to zero, or down to the lowest block if that is below zero. This distance is at least that
+    of the best level from zero, so a reward that is always negative has to fall by its own size.
+    For correct answers it must fall by `share` and half of the rest, because problems may become
+    harder. Two thirds of `share` are enough if six blocks are that low, and the last three of them
+    are not higher than the three before.
 
     A steep fall shows in one block. Its level has fallen by nine tenths of the way from the best
-    five successive reports, and each of its reports by `share` of it. So few of the earlier reports
-    were that low that such a run of low reports isn't chance.
+    five successive reports, and each of its reports by `share` of it. Reports that low were rare
+    enough before that such a run of them is unlikely to be chance.
 
     A reward function that was never negative can collapse alone, under a total that holds or rises;
     this is a warning. The function has lost as much as stated above, and no other function has lost
@@ -40,7 +40,7 @@ class RewardCollapse(Detector):
 
     At a resume, only `logflume diagnose` finds a collapse, which is a warning: the first two blocks
     of the total reward, or of a function, are a third lower than the three blocks before the step
-    from which the training was resumed, or as low as the first two of the attempt before; and lower
+    from which training was resumed, or as low as the first two of the attempt before; and lower
     by more than noise (a probability of 1/600).
 
     Args:

@@ -93,7 +93,7 @@ class Completion(NamedTuple):
 
 
 class Completions:
-    """The completions of one training: sums over the current batch, and the latest ones.
+    """The completions of one training run: sums over the current batch, and the latest ones.
 
     A batch consists of the completions of one generation, or of one step if the number of the
     generation is unknown. Its measures are known when the next batch begins.

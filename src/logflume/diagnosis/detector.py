@@ -40,7 +40,7 @@ def state(initial: Callable[[], Any] | float, *, init: Literal[False] = False) -
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(state,))
 class Detector:
-    """Detects one kind of problem in the metrics of a training.
+    """Detects one kind of problem in the metrics of a training run.
 
     A detector says nothing about what it can't judge, such as missing metrics or too few reports.
     Its annotated fields are its options, with their defaults; the constructor takes them as keyword
@@ -62,7 +62,7 @@ class Detector:
             it.
         returns: Whether the metric returns to its earlier value when the problem is over. If not,
             the problem is over as soon as there is no evidence.
-        judges_end: Whether it needs less evidence at the end of a training (`History.is_ending`).
+        judges_end: Whether it needs less evidence at the end of training (`History.is_ending`).
     """
 
     signal: ClassVar[str]
@@ -141,13 +141,13 @@ _KEPT_SHARE = 0.8
 def high_from_start(history: History, metric: str, level: float) -> Change | None:
     """Return the levels at the start and now if a metric has been high from the start, else None.
 
-    It has to be high for 60 steps and at least 20 reports; at the end of the training, 20 reports
+    It has to be high for 60 steps and at least 20 reports; at the end of training, 20 reports
     are enough.
 
     Args:
         history: The metrics.
         metric: The metric.
-        level: The minimum of the median of the last 20 reports, which must also be at least 80 % of
+        level: The minimum of the median of the last 20 reports, which must also be at least 80% of
             the first block: what falls faster may be over soon.
     """
     series = history[metric]

@@ -5,7 +5,7 @@ reports. This budget is divided by the number of tests in such a run (Bonferroni
 detectors times the number of blocks of ten reports that each of them examines. A change counts as
 significant if it exceeds the quantile of Student's t distribution for that probability.
 
-The metrics of a training are neither independent nor normal. So
+The metrics of a training run are neither independent nor normal. So
 
 - values are compared as medians of blocks of ten reports, which single outliers don't change and
   in which the correlation of successive reports averages out (batch means);

@@ -26,7 +26,7 @@ _MIN_SHARE = 0.02
 
 
 class _Points:
-    """The evaluations of one metric, each with the level of the training at that time."""
+    """The evaluations of one metric, each with the level of training at that time."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -39,8 +39,8 @@ class _Points:
 
         Args:
             evaluations: The evaluations.
-            training: The metric of the training that they are compared with.
-            min_blocks: Evaluations before this number of blocks of the training are left out.
+            training: The metric of training that they are compared with.
+            min_blocks: Evaluations before this number of blocks of training are left out.
         """
         if evaluations.count == self.count or not training.count:
             return False
@@ -55,7 +55,7 @@ class _Points:
 
 
 class EvaluationFalling(Detector):
-    """The reward of evaluations falls while that of the training doesn't, or falls far with it.
+    """The reward of evaluations falls while that of training doesn't, or falls far with it.
 
     The mean of the last three evaluations is compared with the best three. The difference has to
     exceed `share` of the best (a tenth of the loss, if that is what is evaluated), and 0.02 if it
@@ -63,9 +63,9 @@ class EvaluationFalling(Detector):
     successive evaluations. If several data sets are evaluated, each one is compared: one task can
     be forgotten while the others are learned.
 
-    If the reward of the training falls as well, its problems may have become harder, and those of
+    If the reward of training falls as well, its problems may have become harder, and those of
     the evaluations with them. Then the last three evaluations must all have lost a third of the
-    best, and the training must have fallen gradually: less than half of it from two blocks to the
+    best, and training must have fallen gradually: less than half of it from two blocks to the
     next two.
 
     Args:
@@ -77,8 +77,7 @@ class EvaluationFalling(Detector):
     triggers = 5
     each_report = True
     meaning = (
-        "Evaluations become worse while the training becomes better: overfitting. Or both become "
-        "worse."
+        "Evaluations become worse while training becomes better: overfitting. Or both become worse."
     )
     cause = "The policy memorizes the problems, or exploits a reward that evaluations don't share."
     try_next = "Stop at the best evaluation; add problems, raise `beta`, lower `num_train_epochs`."
@@ -142,7 +141,7 @@ class EvaluationFalling(Detector):
         name = history.name(metric)
         return Evidence(
             f"{name} of evaluations went from {sign * before:.3g} to {sign * value:.3g}, while "
-            f"that of the training went from {trained_before:.3g} to {points.trained[-1]:.3g}.",
+            f"that of training went from {trained_before:.3g} to {points.trained[-1]:.3g}.",
             _name_of(history, metric),
             sign * value,
             sign * before,
@@ -157,7 +156,7 @@ class EvaluationFalling(Detector):
 
 
 class EvaluationGap(Detector):
-    """The reward of the training moves away from that of evaluations.
+    """The reward of training moves away from that of evaluations.
 
     The gap between the two rewards, as a mean over three evaluations, has grown since the first
     three (from zero, if evaluations were better) by `share` of the training's reward plus two
@@ -233,7 +232,7 @@ class EvaluationGap(Detector):
                 self._points.pop(metric, None)
 
     def _rescaled(self, history: History, metric: str, points: _Points) -> list[float]:
-        """Return the values of the training on the scale of the evaluations."""
+        """Return the values of training on the scale of the evaluations."""
         trained = history[_trained(history, metric)]
         if metric == "eval/reward" or (trained.lowest >= 0 and trained.highest <= 1):
             return points.trained
@@ -273,7 +272,7 @@ def _name_of(history: History, metric: str) -> str:
 
 
 def _trained(history: History, metric: str, *, is_same_scale: bool = True) -> str:
-    """Return the metric of the training that an evaluation is compared with.
+    """Return the metric of training that an evaluation is compared with.
 
     The same one. Where the training has no accuracy, a reward function for correctness; or else the
     reward.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -13,13 +14,15 @@ Severity: TypeAlias = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 """From the least to the most severe."""
 
+_EXPONENT = re.compile(r"\b(\d(?:\.\d+)?)e([+-]\d\d+)\b")
+
 
 @dataclass(frozen=True)
 class Evidence:
     """What a detector sees in the reports.
 
     Attributes:
-        message: One sentence with the numbers.
+        message: One sentence with the numbers. `5.9e-09` becomes `5.9e-9`, as on the console.
         metric: The metric that the numbers refer to, by the name that the trainer reports it under.
         value: Its current value.
         before: Its earlier or expected value.
@@ -42,6 +45,10 @@ class Evidence:
     try_next: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        message = _EXPONENT.sub(lambda found: f"{found[1]}e{int(found[2])}", self.message)
+        object.__setattr__(self, "message", message)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -49,8 +56,8 @@ class Finding:
 
     Attributes:
         signal: Name of the signal.
-        severity: `critical`: the training is lost or about to be; `warning`: it goes wrong;
-            `info`: it may be intended.
+        severity: `critical`: training has failed or is about to; `warning`: something is going
+            wrong; `info`: it may be intended.
         step: Training step of the report; None if unknown.
         evidence: The numbers.
         cause: The likely cause.

@@ -47,8 +47,8 @@ class GroupsWithoutSignal(Detector):
 
     The mean share of such groups over 10, 20, 30 or 50 reports is at least `share`, and has risen
     by a quarter from its lowest block; or it has been that high from the start for 350 steps (for
-    150 steps if it was nearly 1), and at least 80 reports. At the end of the training, 80 reports
-    are enough: the learning rate has decayed to a tenth, 90 % of the steps are made, or the run is
+    150 steps if it was nearly 1), and at least 80 reports. At the end of training, 80 reports
+    are enough: the learning rate has decayed to a tenth, 90% of the steps are made, or the run is
     finished. The mean of reports with few groups is uncertain, so it has to exceed `share` less
     0.05 by four standard errors. If the share isn't reported, it is at least the share of the
     reports whose mean spread is zero.
@@ -57,12 +57,12 @@ class GroupsWithoutSignal(Detector):
     wrong answers only; without these, from the function for correctness, the completions that are
     known to be correct, or the reward. Three of four of these groups, or of the answers, are right
     or wrong; in between, it is neither. Nor are problems called too hard when the policy has solved
-    such problems before: 60 % of its best level is lost.
+    such problems before: 60% of its best level is lost.
 
     Unless the groups are too easy, a gain excuses the high share: more correct answers (or more
     reward, where correctness is unknown) than before the rise; without a rise, more than at
     the start or 100 reports before, because sparse rewards begin like this. Groups that are too
-    easy have the severity `info`, because a training that has solved its problems ends like this.
+    easy have the severity `info`, because training that has solved its problems ends like this.
 
     Args:
         share: Share of such groups, 0 to 1.
@@ -193,7 +193,7 @@ class GroupsWithoutSignal(Detector):
 
 
 def _has_begun(series: Series) -> bool:
-    """Whether the mean is higher in the last third of the training than in the first one."""
+    """Whether the mean is higher in the last third of training than in the first one."""
     third = len(series.blocks) // 3
     if not third:
         return False
@@ -304,8 +304,8 @@ class DominatingFunction(Detector):
     From the lists of `reward` events, which have the value of each completion, the share is a
     function's mean share of the variance over 50 batches (see `measure_reward_batch`). From the
     means and standard deviations of the functions, it is the variance of a function divided by the
-    sum of all variances. Another function has to vary: its standard deviation exceeds 40 % of its
-    mean; and if it is a penalty, which is never positive, its mean exceeds 40 % of the standard
+    sum of all variances. Another function has to vary: its standard deviation exceeds 40% of its
+    mean; and if it is a penalty, which is never positive, its mean exceeds 40% of the standard
     deviation. A function that nearly all completions satisfy, or a penalty that few get, is
     expected to leave the variance to the others.
 
@@ -376,7 +376,7 @@ class AntiCorrelatedFunctions(Detector):
     reports, and must be more negative than chance explains. Changes are compared, not levels,
     because functions with opposite trends need not be correlated. The means of a batch also depend
     on how hard its problems are, so two functions that rise together are not reported: since the
-    first half of the training, the sum of their gains exceeds two standard errors, and neither has
+    first half of training, the sum of their gains exceeds two standard errors, and neither has
     fallen by one.
 
     Args:
@@ -451,7 +451,7 @@ class AntiCorrelatedFunctions(Detector):
 
 
 def _rise_together(first: Series, second: Series) -> bool:
-    """Whether two levels have risen since the first half of the training, at least one clearly."""
+    """Whether two levels have risen since the first half of training, at least one clearly."""
     gains = [_gain_in_errors(first), _gain_in_errors(second)]
     return sum(gains) > _CLEAR_ERRORS and min(gains) > -1
 

@@ -1,4 +1,4 @@
-"""The metrics of one training so far, read from its events."""
+"""The metrics of one training run so far, read from its events."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class _Plan(NamedTuple):
 
 
 class History:
-    """The metrics of one training so far.
+    """The metrics of one training run so far.
 
     A report is a `training` event and the `reward` event of the same step, or one of them alone. Of
     a `reward` event, only what no `training` event has is read: some trainers report the means of
@@ -92,7 +92,7 @@ class History:
     not added to its series, so each series has only the reports with a value.
 
     Args:
-        started: The `run_started` event of the training, for the number of its steps and the
+        started: The `run_started` event of training, for the number of its steps and the
             coefficient of the KL divergence.
 
     Attributes:
@@ -143,7 +143,7 @@ class History:
     def is_ending(self) -> bool:
         """Whether the training is nearly over.
 
-        It is if 90 % of its steps are made, its learning rate has decayed to a tenth, or it is
+        It is if 90% of its steps are made, its learning rate has decayed to a tenth, or it is
         finished.
         """
         rates = self["learning_rate"]
@@ -238,7 +238,7 @@ class History:
         Args:
             event: The event.
             is_prefixed: Whether to read only metrics with the prefix of an evaluation, because
-                some trainers report them with those of the training.
+                some trainers report them with those of training.
         """
         find = _prefixed_evaluation_metric if is_prefixed else _evaluation_metric
         plan = self._plan(event, find.__name__, find)

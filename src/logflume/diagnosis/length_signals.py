@@ -20,7 +20,7 @@ class LengthGrowth(Detector):
     The last two blocks of the mean length are compared with the shortest two of the last 400
     reports. Both must be `factor` times as long, and longer by more than noise. The reward is
     compared with its level before the last three quarters of the growth: its gain, including two
-    standard errors of independent reports, must be below 5 % of its scale; below 10 % if the length
+    standard errors of independent reports, must be below 5% of its scale; below 10% if the length
     grew by the square of `factor`, and so on. From the cube of `factor` on, fewer standard errors
     are included. Where completions are logged, a correlation of 0.5 or more between length and
     reward within groups shows that the reward pays for length; then the gain doesn't matter.
@@ -91,8 +91,8 @@ class LengthGrowth(Detector):
 class LengthCollapse(Detector):
     """Completions have become much shorter, without a gain in reward.
 
-    A gain in reward is no excuse if the share of correct answers has fallen by a seventh, and by
-    more than noise: then the reward pays for brevity.
+    A gain in reward doesn't rule it out if the share of correct answers has fallen by a seventh,
+    and by more than noise: then the reward pays for brevity.
 
     Args:
         share: Share of the longest block. Half of it is reported even if the reward rises.
@@ -132,8 +132,8 @@ class Truncation(Detector):
     """Most completions are truncated at the length limit.
 
     The median share of truncated completions over 20 reports is at least `share`, and has risen by
-    a quarter from its lowest block; or it has been above 50 % from the start, and hasn't lost a
-    fifth of that, for 60 steps and at least 20 reports. At the end of the training, 20 reports are
+    a quarter from its lowest block; or it has been above 50% from the start, and hasn't lost a
+    fifth of that, for 60 steps and at least 20 reports. At the end of training, 20 reports are
     enough.
 
     Args:

@@ -295,7 +295,7 @@ class GpuIdle(Detector):
     signal = "gpu_idle"
     reads = ("machine/gpu/",)
     meaning = "A GPU is idle most of the time."
-    cause = "The training waits for something else: data, rewards, generation, another rank."
+    cause = "Training waits for something else: data, rewards, generation, another rank."
     try_next = "Compare the times of generation and rewards; check the other GPUs and ranks."
 
     _BUSY_PERCENT = 40.0
@@ -321,7 +321,7 @@ class GpuIdle(Detector):
                 continue
             name = history.name(metric)
             found = Evidence(
-                f"{name} fell from {busy:.0f} to {value:.0f} %.", name, value, busy, self.percent
+                f"{name} fell from {busy:.0f} to {value:.0f}%.", name, value, busy, self.percent
             )
         return found
 
@@ -350,7 +350,7 @@ class MemoryGrowth(Detector):
     fast in the second half as in the first. A cache that fills up grows more slowly towards its
     end, and many caches fill up at the start: in the first 200 samples, memory use therefore has to
     grow by four times `share`. Over 40 samples, it has to grow by four times `share` as well, and
-    each block must be higher than the one before; the first two blocks of the training are left
+    each block must be higher than the one before; the first two blocks of training are left
     out.
 
     A leak that is small for each sample shows over a longer time: the same test applies to the

@@ -29,6 +29,9 @@ __all__ = [
     "ValueDivergence",
 ]
 
+_VANISHED = 1e-3
+"""Share of its highest level below which a gradient is practically zero."""
+
 _LOWER_PRECISION = (
     "Resume from an earlier checkpoint with a lower `learning_rate`; use `bf16` instead of `fp16`. "
     "Clipping doesn't help: `max_grad_norm` scales infinity to NaN."
@@ -99,9 +102,7 @@ class NonfiniteGradient(Detector):
     severity = "critical"
     reads = ("grad_norm",)
     each_report = True
-    meaning = (
-        "The norm of the gradient is NaN or infinite again and again, whatever loss is reported."
-    )
+    meaning = "The norm of the gradient is NaN or infinite repeatedly, whatever loss is reported."
     cause = "An overflow in the backward pass; the step is skipped, or it corrupts the weights."
     try_next = _LOWER_PRECISION
     literature = "Micikevicius et al. 2018, Mixed Precision Training, arXiv:1710.03740"
@@ -133,8 +134,7 @@ class NonfiniteMetric(Detector):
     triggers = 3
     each_report = True
     meaning = (
-        "A metric of the policy is NaN or infinite again and again, although loss and gradient are "
-        "not."
+        "A metric of the policy is NaN or infinite repeatedly, although loss and gradient are not."
     )
     cause = "Log probabilities of minus infinity: a token that one of the policies can't produce."
     try_next = (
@@ -164,10 +164,11 @@ class GradientSpikes(Detector):
     A report is a spike if its norm is at least `factor` times the median of earlier reports, and
     far outside their usual spread (four robust standard deviations of the logarithm, but at most 25
     times the median). A spike of 100 times the median counts twice. Norms have heavy tails, so
-    single spikes are normal. The usual rate is that of the reports before the last 50, at least one
-    in 200. The spikes of the last 50 reports must have a probability of less than 1 in 5,000 at
-    that rate (Poisson); at the lowest rate, four spikes do. Three spikes within 300 reports are
-    enough if each of them is 30 times the median and ten robust standard deviations away from it.
+    single spikes are normal, and a norm that has died down (`no_gradient`) has none. The usual rate
+    is that of the reports before the last 50, at least one in 200. The spikes of the last 50
+    reports must have a probability of less than 1 in 5,000 at that rate (Poisson); at the lowest
+    rate, four spikes do. Three spikes within 300 reports are enough if each of them is 30 times the
+    median and ten robust standard deviations away from it.
 
     Args:
         factor: The smallest spike, as a multiple of the median norm.
@@ -177,7 +178,7 @@ class GradientSpikes(Detector):
     reads = ("grad_norm",)
     returns = False
     each_report = True
-    meaning = "The norm of the gradient spikes again and again."
+    meaning = "The norm of the gradient spikes repeatedly."
     cause = "Outliers in the data or in the importance ratios, or a learning rate that is too high."
     try_next = "Lower `max_grad_norm` or `learning_rate`; look at the prompts of these steps."
     literature = "Zhao et al. 2022, PaLM (loss spikes), arXiv:2204.02311, section 5.1"
@@ -209,7 +210,7 @@ class GradientSpikes(Detector):
         norms = history["grad_norm"]
         if len(norms.blocks) != self._limit_at:
             self._limit_at = len(norms.blocks)
-            self._set_limit([block.level for block in norms.blocks[-12:-1]], norms.recent(50))
+            self._set_limit(norms)
         spikes = self._spikes
         while spikes and spikes[0][0] <= norms.count - self._WINDOW:
             spikes.popleft()
@@ -230,8 +231,8 @@ class GradientSpikes(Detector):
         worst = max(norm for _, norm in counted)
         return Evidence(
             f"In the last {window} reports the norm of the gradient exceeded "
-            f"{self._limit / self._usual:.3g} times its median of {self._usual:.3g} again and "
-            f"again; the highest was {worst:.3g}.",
+            f"{self._limit / self._usual:.3g} times its median of {self._usual:.3g} repeatedly; "
+            f"the highest was {worst:.3g}.",
             history.name("grad_norm"),
             worst,
             self._usual,
@@ -246,10 +247,15 @@ class GradientSpikes(Detector):
         is_full = len(self._extremes) == self._MIN_EXTREMES
         return is_full and self._extremes[0][0] > count - self._LONG_WINDOW
 
-    def _set_limit(self, levels: list[float], values: list[float]) -> None:
-        if len(levels) < self._MIN_BLOCKS or (usual := median(levels)) <= 0:
+    def _set_limit(self, norms: Series) -> None:
+        levels = [block.level for block in norms.blocks[-12:-1]]
+        if len(levels) < self._MIN_BLOCKS or norms.top is None:
             return
-        logarithms = [math.log(value) for value in values if value > 0] or [0.0]
+        usual = median(levels)
+        if usual <= _VANISHED * norms.top.level:
+            self._limit = self._extreme = math.inf
+            return
+        logarithms = [math.log(value) for value in norms.recent(50) if value > 0] or [0.0]
         middle = median(logarithms)
         deviation = 1.4826 * median([abs(value - middle) for value in logarithms])
         outside = math.exp(min(self._DEVIATIONS * deviation, 50.0))
@@ -264,7 +270,7 @@ class GradientExplosion(Detector):
 
     The median norm of ten reports is at least `factor` times the lower quartile of all blocks, and
     above 1, the usual limit of gradient clipping. Its logarithm also differs by more than noise,
-    because the norms of small batches alternate between two levels in healthy trainings.
+    because the norms of small batches alternate between two levels in healthy training runs.
 
     Args:
         factor: The rise.
@@ -368,8 +374,8 @@ class ValueDivergence(Detector):
     """The value function of PPO predicts returns worse than their mean does.
 
     The median explained variance of ten reports is below zero, and `fall` below the highest block,
-    by more than noise. At the start of any training it is below zero; from the start, it therefore
-    has to be below zero for 60 reports, by more than noise, without rising.
+    by more than noise. At the start of training it always is; from the start, it therefore has
+    to be below zero for 60 reports, by more than noise, without rising.
 
     Args:
         fall: The smallest fall of the explained variance.
@@ -410,7 +416,7 @@ class ValueDivergence(Detector):
         has_risen = value - before > 2 * series.error(half, half) / CORRELATION_FACTOR
         if has_risen or not series.is_significant(-value, half, math.inf):
             return None
-        text = f"{name} is {value:.3g}, and was never above zero since the start of the training."
+        text = f"{name} is {value:.3g}, and was never above zero since the start of training."
         return Evidence(text, name, value, None, 0.0)
 
 
@@ -477,7 +483,6 @@ class NoGradient(Detector):
     cause = "All groups have equal rewards, all tokens are masked, or no parameter is trainable."
     try_next = "Check `frac_reward_zero_std`, the loss mask, and `requires_grad` of the parameters."
 
-    _VANISHED = 1e-3
     _FIRST_SHARE = 0.4
 
     reports: int = 50
@@ -494,9 +499,9 @@ class NoGradient(Detector):
                 text = f"The norm of the gradient has been zero for {norms.constant} reports."
                 return Evidence(text, name, 0.0)
             return None
-        if norms.top is None or norms.last >= self._VANISHED * norms.top.level:
+        if norms.top is None or norms.last >= _VANISHED * norms.top.level:
             return None
-        value, limit = norms.level(10), self._VANISHED * norms.top.level
+        value, limit = norms.level(10), _VANISHED * norms.top.level
         if not 0.0 < value < limit:
             return None
         text = f"The norm of the gradient fell from {norms.top.level:.3g} to {value:.3g}."

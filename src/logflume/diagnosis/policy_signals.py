@@ -36,7 +36,7 @@ class KlRunaway(Detector):
     update, and 40 times as much for a sum over completions. A fifth of the level is enough for the
     divergence from the reference if the reward has lost a seventh since the middle, or since its
     best if that came later, by more than noise. Where rewards are reported, two more cases are
-    found: a divergence of six times the level that has grown by 30 % in 50 reports; and a
+    found: a divergence of six times the level that has grown by 30% in 50 reports; and a
     divergence from the reference of four times the level, either after 50 reports, or in the first
     20, because a policy starts at its reference.
 
@@ -72,7 +72,7 @@ class KlRunaway(Detector):
     level: float = 0.5
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Compare the median of the last ten reports with the middle of the training."""
+        """Compare the median of the last ten reports with the middle of training."""
         for metric in self.reads:
             series, level = history[metric], self._LEVELS[metric] * self.level
             less = self._SHARE_WITH_LOSS * level if metric == "kl" else level
@@ -328,7 +328,7 @@ class ClipSaturation(Detector):
 
     The share of clipped tokens is at least `share`, and has risen by half of that from its lowest
     block; half of `share` is enough if it is ten times the lowest block. Or it has been 0.1 higher
-    than `share` from the start, for 60 steps and at least 20 reports. At the end of the training,
+    than `share` from the start, for 60 steps and at least 20 reports. At the end of training,
     20 reports are enough.
 
     Args:

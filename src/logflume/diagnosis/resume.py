@@ -62,7 +62,7 @@ def _find_loss(before: History, after: History) -> Finding | None:
     """Return the finding that a reward was lost at a resume; None if none was.
 
     The first two blocks after the resume are compared with the last three blocks up to the step
-    from which the training was resumed. The loss has to be at least a third, or all that the first
+    from which training was resumed. The loss has to be at least a third, or all that the first
     attempt had gained since its first two blocks; and more than noise.
 
     Args:

@@ -31,18 +31,18 @@ class RewardPlateau(Detector):
     The reward is flat over `reports` reports; over fewer if each of them has the means of several
     steps, down to 60 reports that cover twice as many steps. If the reward has never risen since
     the start, flat means that the difference between the first half and the second, including two
-    standard errors of independent reports, is below 5 % of the reward. If it has risen, it must be
-    flat for longer than it rose, 60 % of the training, with a difference below 2 %, and below 58 %
-    of its maximum, as estimated by `position`, or of that of evaluations. A reward that rises and
+    standard errors of independent reports, is below 5% of the reward. If it has risen, it must be
+    flat for longer than it rose, 60% of training, with a difference below 2%, and below 58%
+    of its maximum, as estimated from its spread, or of that of evaluations. A reward that rises and
     falls, as with a curriculum, is not flat; nor is one whose gain exceeds 1.5 standard errors of
     means of blocks, or whose evaluations rise, by two standard errors from the first third of them
     to the last. A reward that doesn't change at all is flat after 50 reports.
 
-    At the end of the training, there is no later gain to wait for: the learning rate has decayed to
-    a tenth, 90 % of the steps are made, or the run is finished. Then the thirds of 80 reports or
+    At the end of training, there is no later gain to wait for: the learning rate has decayed to
+    a tenth, 90% of the steps are made, or the run is finished. Then the thirds of 80 reports or
     more are compared. The reward is flat if the second and the third one differ from the first one
-    by less than 20 % of the spread of rewards within groups that have any, including two standard
-    errors of means of blocks; and if the reward is below 85 % of its maximum. A difference below 10
+    by less than 20% of the spread of rewards within groups that have any, including two standard
+    errors of means of blocks; and if the reward is below 85% of its maximum. A difference below 10
     % is flat even if it is a clear gain. Where no spread is reported, that of a share of solved
     problems is known, if the reward is one, and half of the reward is taken otherwise.
 
@@ -234,11 +234,11 @@ class VarianceCollapse(Detector):
     """The spread of the reward within groups has collapsed without a gain in reward.
 
     The mean spread of 20 reports, plus two standard errors, is below `share` of the highest block.
-    Since the last block with at least half of the highest spread, the reward has gained less than 5
-    %, and is below 90 % of its maximum. A gain is no excuse if the spread has collapsed from one
-    step to the next: each of the last reports has at most a third of that of each of ten before.
-    The same applies to the spread of the advantages, where it is reported; that spread doesn't
-    depend on the scale of the reward, so a gain doesn't matter.
+    Since the last block with at least half of the highest spread, the reward has gained less than
+    5%, and is below 90% of its maximum. A gain doesn't rule it out if the spread has collapsed from
+    one step to the next: each of the last reports has at most a third of that of each of ten
+    before. The same applies to the spread of the advantages, where it is reported; that spread
+    doesn't depend on the scale of the reward, so a gain doesn't matter.
 
     Args:
         share: The spread has collapsed if it is below this share of the widest spread so far, 0 to

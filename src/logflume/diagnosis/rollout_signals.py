@@ -27,7 +27,7 @@ class Repetition(Detector):
     A completion repeats itself if it ends in a loop, or if half of its word n-grams are repeated.
     The median share of such completions over five batches has risen by a fifth from its lowest
     block and is at least `share`; or it has been at least twice `share` from the start, for 60
-    steps and at least 20 batches. At the end of the training, 20 batches are enough. The same
+    steps and at least 20 batches. At the end of training, 20 batches are enough. The same
     applies to the mean share of repeated n-grams over ten reports, where it is reported.
 
     Args:
@@ -86,8 +86,8 @@ class DuplicateAnswers(Detector):
     Texts of 8 characters and more are compared within a group. The median share of copies over ten
     batches is at least `share`, and has risen by a third from its lowest block; or that of texts of
     80 characters and more has been 1.5 times `share` since the start, for 15 batches. Shorter texts
-    are labels, numbers and the like, which are equal in healthy trainings as well. If the share has
-    been 95 % since the start, a gain in reward is no excuse, nor is it if fewer answers are
+    are labels, numbers and the like, which are equal in healthy training runs as well. If the share
+    has been 95% since the start, a gain in reward doesn't rule it out, nor if fewer answers are
     correct.
 
     Args:
@@ -116,13 +116,13 @@ class DuplicateAnswers(Detector):
         series = history["duplicates"]
         if series.last < self.share:
             return None
-        copies = "of the completions are copies of another one"
+        copies = "of the completions duplicate another one of their group"
         change = risen(series, level=self.share, rise=self._RISE, reports=10)
         if change is not None:
             lowest = change.before
             varied = series.crossing((lowest + change.value) / 2, is_rise=True)
             found = Evidence(
-                f"In their groups, {change.value:.0%} {copies}, after {change.before:.0%} before.",
+                f"{change.value:.0%} {copies}, up from {change.before:.0%}.",
                 "model_output",
                 change.value,
                 change.before,
@@ -137,7 +137,7 @@ class DuplicateAnswers(Detector):
             if min(lowest, value) < limit:
                 return None
             found = Evidence(
-                f"In their groups, {value:.0%} {copies} since the start of the training.",
+                f"{value:.0%} {copies}, and have since the start of training.",
                 "model_output",
                 value,
                 None,
@@ -289,7 +289,7 @@ class ToolCallsGrowth(Detector):
     learns to call a tool before it learns to use it. What is solved (correct answers; the reward,
     without a function for correctness) is compared with its level when there were half as many
     calls: its gain, including two standard errors of independent reports, is below a tenth of it.
-    A gain in reward alone is no excuse, because calls may be paid for.
+    A gain in reward alone doesn't rule it out, because calls may be paid for.
 
     Args:
         factor: The growth.
@@ -299,7 +299,7 @@ class ToolCallsGrowth(Detector):
     signal = "tool_calls_growth"
     reads = ("tools/call_frequency", "rollouts/tool_calls")
     triggers = 2
-    meaning = "Completions call tools again and again without solving more problems."
+    meaning = "Completions call tools repeatedly without solving more problems."
     cause = "A reward function pays for each call, or the policy repeats calls that don't help."
     try_next = (
         "Grant a reward for calls only with a correct answer; limit the calls of a completion "
@@ -413,8 +413,8 @@ class Staleness(Detector):
     signal = "staleness"
     reads = ("staleness",)
     each_report = True
-    meaning = "The training uses completions of a policy that is many steps old."
-    cause = "Generation is too slow for the training, or weights are no longer synchronized."
+    meaning = "Training uses completions of a policy that is many steps old."
+    cause = "Generation is too slow for training, or weights are no longer synchronized."
     try_next = (
         "Lower `max_async_level` (prime-rl), `max_staleness` (TRL); add generation workers; check "
         "the synchronization of weights."

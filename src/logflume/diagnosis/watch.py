@@ -1,4 +1,4 @@
-"""Feeds the events of a training to the detectors, one at a time."""
+"""Feeds the events of a training run to the detectors, one at a time."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ class _Subscribers(NamedTuple):
 
 
 class Diagnosis:
-    """The diagnosis of one training, event by event.
+    """The diagnosis of one training run, event by event.
 
-    The same class diagnoses a live training (`watch_training`) and a recorded one (`logflume
+    The same class diagnoses a live training run (`watch_training`) and a recorded one (`logflume
     diagnose`). A problem is found when its detector has evidence. It is over when there has been no
     evidence for 100 reports and its metric is closer to its value before the problem than to its
     value in the finding; a finding with `over_since` says so. Then the problem can be found again;
     the next time, it must be absent for 300 reports, then for 900, and so on. A `run_started` event
-    begins another training.
+    begins another training run.
 
     If a detector raises an exception, the others continue.
 
@@ -133,7 +133,7 @@ class Diagnosis:
         return []
 
     def observe_completion(self, values: Sequence[Any]) -> list[Finding]:
-        """Add a completion of the training, given by the values of `FIELDS`."""
+        """Add a completion of training, given by the values of `FIELDS`."""
         measures = self._completions.add(values)
         return self._evaluate(self._history.add_values(measures)) if measures else []
 
