@@ -1005,7 +1005,7 @@ def test_a_function_that_is_added(gain: float, signals: list[str]) -> None:
         form = 0.4 + 0.05 * late + 0.02 * float(rng.standard_normal())
         report = {"rewards/correctness/mean": correct, "rewards/format/mean": form}
         if step >= 100:
-            report["rewards/tool_use/mean"] = 1 + 9 * late
+            report["rewards/tool_use/mean"] = 0.1 + 10 * late
         total = sum(report.values())
         found += diagnosis.observe({"event": "training", "step": step, "reward": total, **report})
     assert signals == [f.signal for f in found]
