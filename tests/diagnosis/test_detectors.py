@@ -1009,7 +1009,6 @@ def test_a_function_that_is_added(gain: float, signals: list[str]) -> None:
             report["rewards/tool_use/mean"] = 1 + 9 * late
         total = sum(report.values())
         found += diagnosis.observe({"event": "training", "step": step, "reward": total, **report})
-    found = [f for f in found if f.signal != "reward_rescaled"]
     assert signals == [f.signal for f in found]
     assert all("the policy learns tool_use instead" in f.evidence.message for f in found)
 
