@@ -928,23 +928,24 @@ def test_tools_that_are_not_called_any_more(
 
 
 @pytest.mark.parametrize(
-    ("calls", "gain", "is_found"),
+    ("calls", "gain", "lost", "is_found"),
     [
-        (lambda late: 2 + 12 * late, 0.0, True),
-        (lambda late: 2 + 12 * late, 0.3, False),  # it solves more with more calls
-        (lambda late: 0.5 + 2 * late, 0.0, False),  # not each completion had a call
+        (lambda late: 2 + 12 * late, 0.0, 0.0, True),
+        (lambda late: 2 + 12 * late, 0.3, 0.0, False),  # it solves more with more calls
+        (lambda late: 2 + 12 * late, 0.3, 0.4, False),  # until the problems become harder
+        (lambda late: 0.5 + 2 * late, 0.0, 0.0, False),  # not each completion had a call
     ],
 )
 def test_tools_that_are_called_again_and_again(
-    calls: Callable[[float], float], gain: float, is_found: bool
+    calls: Callable[[float], float], gain: float, lost: float, is_found: bool
 ) -> None:
     """Calls that multiply are found although they are rewarded, unless more answers are correct."""
     rng = np.random.default_rng(26)
     diagnosis = Diagnosis()
     found = []
-    for step in range(150):
+    for step in range(200):
         late = min(1.0, max(0, step - 50) / 40)
-        correct = 0.4 + gain * late + 0.02 * float(rng.standard_normal())
+        correct = 0.4 + gain * late - lost * (step >= 140) + 0.02 * float(rng.standard_normal())
         number = calls(late) * (1 + 0.05 * float(rng.standard_normal()))
         report = {"reward": correct + number, "rewards/correctness/mean": correct}
         report["tools/call_frequency"] = number

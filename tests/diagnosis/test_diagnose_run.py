@@ -263,7 +263,8 @@ def test_a_problem_that_is_over(tmp_path: Path) -> None:
         f"over since step {found.over_since}"
         in run_command(tmp_path, "diagnose", str(folder)).stdout
     )
-    assert "is over: it was last seen at step" in run_command(tmp_path, "show", str(folder)).stdout
+    shown = run_command(tmp_path, "show", str(folder)).stdout
+    assert f"to {found.over_since} (over): " in shown
 
 
 def test_a_problem_that_persists_stays_open(tmp_path: Path) -> None:

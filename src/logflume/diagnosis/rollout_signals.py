@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from logflume.diagnosis.detector import Detector, has_gained, high_from_start, pays_off, risen
 from logflume.diagnosis.error_rate import CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
@@ -288,7 +290,8 @@ class ToolCallsGrowth(Detector):
     lowest block, at least `calls`, and higher by more than noise. Fewer calls are no loop: a policy
     learns to call a tool before it learns to use it. What is solved (correct answers; the reward,
     without a function for correctness) is compared with its level when there were half as many
-    calls: its gain, including two standard errors of independent reports, is below a tenth of it.
+    calls: its gain, including two standard errors of independent reports, is below a tenth of it,
+    and no block since then had such a gain, which harder problems or a broken tool may undo.
     A gain in reward alone doesn't rule it out, because calls may be paid for.
 
     Args:
@@ -333,7 +336,9 @@ class ToolCallsGrowth(Detector):
         fewer = calls.crossing(value / 2, is_rise=True)
         # One block, because more of them may be from before the tool was learned.
         solved_before, solved_now = correct.mean_at(fewer, blocks=1), correct.mean(2)
-        gain = solved_now - solved_before + 2 * correct.error(2, 1) / CORRELATION_FACTOR
+        # The best level since, because harder problems or a broken tool may undo a gain.
+        best = max((block.level for block in correct.blocks if block.end > fewer), default=math.nan)
+        gain = max(best, solved_now + 2 * correct.error(2, 1) / CORRELATION_FACTOR) - solved_before
         if not gain < self._MAX_GAIN * abs(solved_before):  # NaN: not reported
             return None
         name = history.name(find_solved(history))
