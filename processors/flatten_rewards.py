@@ -47,8 +47,9 @@ class FlattenRewards:
     of numbers, but with another list, is reported once.
 
     `rewards/total` is the sum over the functions for each completion, null if none applies. The
-    field `weights` of the event (`weights={"format": 0.5}`) gives the weights of the sum. Without
-    as many values of one function as of another there is no total, which is reported once.
+    field `weights` of the event (`weights={"format": 0.5}`) gives the weights of the sum, and so do
+    fields such as `weights/format`. Without as many values of one function as of another there is
+    no total, which is reported once.
 
     With `num_generations`, from the event or from the option, each group of that many consecutive
     completions shares a prompt. `/frac_zero_std` is then the share of groups whose values are all
@@ -94,7 +95,7 @@ class FlattenRewards:
         if group_size is not None and flat.get("num_generations") is None:
             flat["num_generations"] = group_size
         if "total" not in functions:
-            total = _total(functions, event_dict.get("weights"))
+            total = _total(functions, _weights(event_dict))
             functions = {**functions, "total": total} if total is not None else functions
         for name, values in functions.items():
             flat[f"rewards/{name}"] = values
@@ -141,8 +142,19 @@ def _with_total(event_dict: dict[str, Any]) -> dict[str, Any]:
         for name, value in rewards.items()
         if _is_number(value)
     }
-    total = _total(functions, event_dict.get("weights"))
+    total = _total(functions, _weights(event_dict))
     return event_dict if total is None or total[0] is None else {**event_dict, _TOTAL: total[0]}
+
+
+def _weights(event_dict: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the weights of an event, which has a mapping of them or fields `weights/<name>`."""
+    if isinstance(mapping := event_dict.get("weights"), Mapping):
+        return mapping
+    return {
+        name.removeprefix("weights/"): weight
+        for name, weight in event_dict.items()
+        if name.startswith("weights/")
+    }
 
 
 def _find_list(event_dict: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -177,12 +189,11 @@ def _positive(value: Any) -> int | None:
     return value if isinstance(value, int) and value > 0 else None
 
 
-def _total(functions: Mapping[str, Values], weights: Any) -> Values | None:
+def _total(functions: Mapping[str, Values], weights: Mapping[str, Any]) -> Values | None:
     """Return the weighted sum for each completion; None if the functions differ in length."""
     if not functions or len({len(values) for values in functions.values()}) != 1:
         return None
-    by_name = weights if isinstance(weights, Mapping) else {}
-    factors = [_weight(by_name.get(name, 1.0)) for name in functions]
+    factors = [_weight(weights.get(name, 1.0)) for name in functions]
     if all(map(_apply_to_all, functions.values())):
         weighted = [
             values if factor == 1 else [factor * value for value in values]  # type: ignore[operator]

@@ -1153,6 +1153,23 @@ def test_a_reward_without_correctness_by_steps(every: int, is_found: bool) -> No
     assert ["reward_without_correctness"] * is_found == [f.signal for f in found]
 
 
+@pytest.mark.parametrize(
+    ("highest", "loss", "is_found"), [(0.7, 0.0, False), (0.7, 0.2, True), (1.5, 0.0, True)]
+)
+def test_a_divergence_while_answers_are_right(highest: float, loss: float, is_found: bool) -> None:
+    """A divergence must be twice as large while as many answers are right as ever."""
+    rng = np.random.default_rng(20)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(200):
+        late = max(0.0, (step - 100) / 100)
+        correct = 0.5 - loss * late + 0.02 * float(rng.standard_normal())
+        report = {"reward": correct, "rewards/correct/mean": correct}
+        kl = (0.05 + (highest - 0.05) * late**2) * math.exp(0.05 * float(rng.standard_normal()))
+        found += diagnosis.observe({"event": "training", "step": step, **report, "kl": kl})
+    assert ["kl_runaway"] * is_found == [f.signal for f in found if f.signal == "kl_runaway"]
+
+
 @pytest.mark.parametrize(("end", "is_over"), [("style", True), ("correct", True), ("none", False)])
 def test_how_long_a_reward_hack_lasts(end: str, is_over: bool) -> None:
     """A hack is over when the reward loses its gain, or correctness follows, and not before."""

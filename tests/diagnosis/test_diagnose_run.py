@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -265,6 +267,19 @@ def test_a_problem_that_is_over(tmp_path: Path) -> None:
     )
     shown = run_command(tmp_path, "show", str(folder)).stdout
     assert f"to {found.over_since} (over): " in shown
+
+
+def test_a_run_that_an_exception_ended(tmp_path: Path) -> None:
+    """The exception that ended a run is named, although no detector found anything."""
+    program = (
+        "import logflume; logflume.initialize(run='r');"
+        "logflume.get_training_logger().info('training', step=1, reward=0.5);"
+        "{}['solution']"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True)
+    shown = run_command(tmp_path, "diagnose", "r").stdout
+    assert "The run ended with an exception: KeyError: 'solution'" in shown
+    assert "nothing found in 1 report" in shown
 
 
 def test_a_problem_that_persists_stays_open(tmp_path: Path) -> None:

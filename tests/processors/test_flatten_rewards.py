@@ -102,7 +102,8 @@ def test_other_types_pass_unchanged() -> None:
 
 
 def test_weights() -> None:
-    """The total uses the weights of the event; the default weight is 1."""
+    """The total uses the weights of the event, in either form; the default weight is 1."""
+    assert [1.5] == flatten(a=[1.0], b=[1.0], **{"weights/b": 0.5})["rewards/total"]
     event = flatten(a=[1.0, 2.0], b=[1.0, None], weights={"b": 0.5, "unknown": 9})
 
     assert [1.5, 2.0] == event["rewards/total"]

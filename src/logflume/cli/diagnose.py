@@ -38,6 +38,7 @@ def diagnose(
     Example: logflume diagnose latest --json --fail-on critical
     """
     from logflume.diagnosis.diagnose_run import diagnose_run
+    from logflume.query.open_run import open_run
 
     folder = find_run(run)
     diagnosis = diagnose_run(folder)
@@ -46,6 +47,8 @@ def diagnose(
     if json:
         print_json([found.fields for found in diagnosis.findings])
     else:
+        if (exception := open_run(folder).info.exception) is not None:
+            echo(f"The run ended with an exception: {cell(exception)}\n")
         for found in diagnosis.findings:
             _print(found)
         if not diagnosis.findings and diagnosis.reports:

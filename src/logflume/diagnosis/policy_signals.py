@@ -9,6 +9,7 @@ from logflume.diagnosis.detector import Change, Detector, high_from_start, risen
 from logflume.diagnosis.error_rate import BLOCK_REPORTS
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
+from logflume.diagnosis.scale import CORRECTNESS, find_correctness
 from logflume.diagnosis.series import Series
 
 __all__ = [
@@ -35,7 +36,9 @@ class KlRunaway(Detector):
     nats a token for the divergence from the reference, a fifth of that for the divergence of one
     update, and 40 times as much for a sum over completions. A fifth of the level is enough for the
     divergence from the reference if the reward has lost a seventh since the middle, or since its
-    best if that came later, by more than noise. Where rewards are reported, two more cases are
+    best if that came later, by more than noise; twice the level is needed while the function for
+    correctness has not lost as much, because small policies can move far without harm. Where
+    rewards are reported, two more cases are
     found: a divergence of six times the level that has grown by 30% in 50 reports; and a
     divergence from the reference of four times the level, either after 50 reports, or in the first
     20, because a policy starts at its reference.
@@ -67,6 +70,7 @@ class KlRunaway(Detector):
     _LASTING_BLOCKS = 5
     _SHARE_WITH_LOSS = 0.2
     _LOSS = 1 / 7
+    _HARMLESS = 2.0
 
     factor: float = 4.0
     level: float = 0.5
@@ -82,6 +86,8 @@ class KlRunaway(Detector):
                 if not self._has_lost(history["reward"], series):
                     continue
                 level = less
+            elif metric == "kl" and self._is_harmless(history, series):
+                level *= self._HARMLESS
             # Trainers without rewards, such as KTO, report sums over completions under this name.
             has_rewards = "reward" in history
             far = self._FAR * level if has_rewards else math.inf
@@ -100,6 +106,11 @@ class KlRunaway(Detector):
             if has_rewards and metric == "kl" and self._is_far_for_long(series):
                 return self._found_for_long(history, series)
         return None
+
+    def _is_harmless(self, history: History, series: Series) -> bool:
+        """Whether as many answers are right as ever."""
+        correctness = find_correctness(history, CORRECTNESS)
+        return correctness is not None and not self._has_lost(history[correctness], series)
 
     def _has_lost(self, rewards: Series, series: Series) -> bool:
         """Whether the reward has fallen since the middle, or since its best if that came later."""
