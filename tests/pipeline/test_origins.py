@@ -87,7 +87,7 @@ def test_a_fault_in_ones_own_code(part: str, worker: str, plugin: Any, tmp_path:
 
     place = "my_plugin.py:22"
     assert f"AttributeError: 'float' object has no attribute 'boom' ({place})" == fault["reason"]
-    assert f"({place}). The training" in fault["message"]
+    assert f"({place}). Training" in fault["message"]
     files = re.findall(r'File "(.*)", line', fault["exception/traceback"])
     assert ["my_plugin.py", "my_plugin.py"] == [Path(file).name for file in files]
 

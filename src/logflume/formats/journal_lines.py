@@ -81,6 +81,9 @@ def find_type(line: bytes) -> bytes | None:
     return None if match is None else match[1]
 
 
+PIPELINE = b'"pipeline"'
+"""The type of the pipeline's reports, which have the steps of the events that caused them."""
+
 _START = b'{"timestamp":"'
 """How a line begins. In another layout, for example edited by hand, it must be parsed."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from logflume.formats.journal import Line, open_journal, parse_line, read_lines_from
-from logflume.formats.journal_lines import find_position, find_step
+from logflume.formats.journal_lines import PIPELINE, find_position, find_step, find_type
 from logflume.runs.files import Writer
 
 __all__ = ["LastValues", "add_survivor", "read_ends"]
@@ -180,9 +180,11 @@ class _End:
         )
 
     def last_step(self) -> int | None:
-        """Return the highest step of any event of the last attempt that has one."""
+        """Return the highest step of the last attempt, but for reports of the pipeline."""
         steps: dict[int, int] = {}
         for line in self._data.splitlines():
+            if find_type(line) == PIPELINE:
+                continue
             step, position = find_step(line), find_position(line)
             if step is not None and position is not None:
                 steps[position[0]] = max(step, steps.get(position[0], step))

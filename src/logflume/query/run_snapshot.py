@@ -22,6 +22,7 @@ from logflume.formats.journal import (
     read_lines_from,
 )
 from logflume.formats.journal_lines import (
+    PIPELINE,
     event_type_filter,
     find_position,
     find_step,
@@ -265,12 +266,17 @@ class Snapshot:
         return Counter(self._line_counts)
 
     def last_steps(self) -> dict[int, int]:
-        """Return the highest step of the events that each attempt wrote last."""
+        """Return the highest step of the events that each attempt wrote last.
+
+        Reports of the pipeline don't count: they have the steps of the events that caused them.
+        """
         import pyarrow.compute as pc
 
         self._check()
         highest: dict[int, int] = {}
         for line in self._lines():
+            if find_type(line.raw) == PIPELINE:
+                continue
             step, position = find_step(line.raw), find_position(line.raw)
             if step is not None and position is not None:
                 highest[position[0]] = max(step, highest.get(position[0], step))

@@ -97,8 +97,7 @@ function List({ run, rows, span, measure, isBetween, link }) {
   const [before, after, title] = isBetween ? ["before", "after", "before → after"] : ["first", "latest", "first → latest"];
   return html`<div class="panel scroll-x"><table>
     <thead><tr><th>prompt</th><th class="number">visits</th><th class="number">solved</th><th class="number">${title}</th><th class="number wide-only">best</th>
-      <th class="number wide-only">reward</th><th class="wide-only" style=${{ width: "34%" }}>visits, steps ${number(span[0])} to ${number(span[1])}
-        ${hasEvaluations(rows) && html`<span class="visit-legend muted"><i></i>training <i class="eval"></i>evaluation</span>`}</th></tr></thead>
+      <th class="number wide-only">reward</th><th class="wide-only" style=${{ width: "34%" }}>visits, steps ${number(span[0])} to ${number(span[1])}</th></tr></thead>
     <tbody>${rows.map((row) => html`<tr class="prompt-row" key=${row.prompt_id} data-prompt=${row.prompt_id}>
       <td><a class="question" dir="auto" href=${url(["run", run, "prompt", row.prompt_id], link)}>${visible(row.question ?? row.prompt_id)}</a></td>
       <td class="number">${number(row.visits)}</td>
@@ -110,11 +109,7 @@ function List({ run, rows, span, measure, isBetween, link }) {
     </tr>`)}</tbody></table></div>`;
 }
 
-function hasEvaluations(rows) {
-  return rows.some((row) => row.seen.some(([, mode]) => mode === "eval"));
-}
-
-/** Each visit as a cell at its step, in the colour of its measure. Those of evaluations are half as high. */
+/** Each visit as a cell at its step, in the colour of its measure. */
 function Visits({ seen, span, measure }) {
   const size = span[1] - span[0] + 1;
   const width = Math.max(100 / size, 0.7);
