@@ -1170,6 +1170,25 @@ def test_a_divergence_while_answers_are_right(highest: float, loss: float, is_fo
     assert ["kl_runaway"] * is_found == [f.signal for f in found if f.signal == "kl_runaway"]
 
 
+@pytest.mark.parametrize(("gain", "is_found"), [(0.0, True), (0.3, False)])
+def test_a_plateau_after_a_rise_with_evaluations(gain: float, is_found: bool) -> None:
+    """Evaluations that rose before the plateau say nothing about it; those that rise still do."""
+    rng = np.random.default_rng(21)
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(400):
+        level = 0.1 + 0.35 * min(1.0, step / 80)
+        report = {"reward": level + 0.02 * float(rng.standard_normal())}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+        if not step % 10:
+            accuracy = level + gain * step / 400 + 0.01 * float(rng.standard_normal())
+            event = {"event": "evaluation", "step": step, "accuracy": accuracy}
+            found += diagnosis.observe(event)
+    assert ["reward_plateau"] * is_found == [
+        f.signal for f in found if f.signal == "reward_plateau"
+    ]
+
+
 @pytest.mark.parametrize(("end", "is_over"), [("style", True), ("correct", True), ("none", False)])
 def test_how_long_a_reward_hack_lasts(end: str, is_over: bool) -> None:
     """A hack is over when the reward loses its gain, or correctness follows, and not before."""

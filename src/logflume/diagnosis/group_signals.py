@@ -59,8 +59,8 @@ class GroupsWithoutSignal(Detector):
     or wrong; in between, it is neither. Nor are problems called too hard when the policy has solved
     such problems before: 60% of its best level is lost.
 
-    Unless the groups are too easy, a gain excuses the high share: more correct answers (or more
-    reward, where correctness is unknown) than before the rise; without a rise, more than at
+    Until half of the answers are right, a gain excuses the high share: more correct answers (or
+    more reward, where correctness is unknown) than before the rise; without a rise, more than at
     the start or 100 reports before, because sparse rewards begin like this. Groups that are too
     easy have the severity `info`, because training that has solved its problems ends like this.
 
@@ -95,6 +95,7 @@ class GroupsWithoutSignal(Detector):
     _NEARLY_ALL = 0.98
     _NEARLY_ALL_BLOCKS = 15
     _MOST = 0.75
+    _HALF = 0.5
     _LOST = 0.6
     _CAUSE_OF_LOSS = (
         "The policy solved such problems before: it has degenerated, or what checks its answers is "
@@ -124,8 +125,9 @@ class GroupsWithoutSignal(Detector):
         blocks = 0 if history.is_ending else enough / history.stride
         if not has_risen and len(series.blocks) < max(self._MIN_BLOCKS, blocks):
             return None
-        kind = kind or self._kind(history)
-        if kind != _TOO_EASY:
+        place = None if kind else self._place(history)
+        kind = kind or self._kind_at(place)
+        if kind != _TOO_EASY and (place is None or place < self._HALF):
             answers = solved(history)
             since = series.blocks[-min(self._RECENT_BLOCKS, len(series.blocks))].end
             if has_risen:
@@ -171,10 +173,11 @@ class GroupsWithoutSignal(Detector):
                 return share
         return None
 
-    def _kind(self, history: History) -> str:
+    def _place(self, history: History) -> float | None:
+        """Return how many of the answers are right, 0 to 1, as far as it is known."""
         _, all_correct, none_correct = (history[metric].mean(2) for metric in self.reads)
         if all_correct != none_correct and all_correct + none_correct > 0:  # False for NaN
-            return self._kind_at(all_correct / (all_correct + none_correct))
+            return all_correct / (all_correct + none_correct)
         metric = find_solved(history)
         place = position(history, metric, blocks=2)
         if place is None:
@@ -183,13 +186,13 @@ class GroupsWithoutSignal(Detector):
         rewards = history[metric]
         if place is None and rewards.top is not None and rewards.top.level > 0:
             place = rewards.blocks[-1].level / rewards.top.level
-        return self.signal if place is None else self._kind_at(place)
+        return place
 
-    def _kind_at(self, place: float) -> str:
+    def _kind_at(self, place: float | None) -> str:
         """Return what the groups are, given how many of their answers are right, 0 to 1."""
-        if place >= self._MOST:
-            return _TOO_EASY
-        return _TOO_HARD if place <= 1 - self._MOST else self.signal
+        if place is None or 1 - self._MOST < place < self._MOST:
+            return self.signal
+        return _TOO_EASY if place >= self._MOST else _TOO_HARD
 
 
 def _has_begun(series: Series) -> bool:

@@ -35,7 +35,7 @@ class RewardPlateau(Detector):
     flat for longer than it rose, 60% of training, with a difference below 2%, and below 58%
     of its maximum, as estimated from its spread, or of that of evaluations. A reward that rises and
     falls, as with a curriculum, is not flat; nor is one whose gain exceeds 1.5 standard errors of
-    means of blocks, or whose evaluations rise, by two standard errors from the first third of them
+    means of blocks, or whose evaluations rose, by two standard errors from the first third of them
     to the last. A reward that doesn't change at all is flat after 50 reports.
 
     At the end of training, there is no later gain to wait for: the learning rate has decayed to
@@ -161,7 +161,7 @@ class RewardPlateau(Detector):
     def _is_learning(
         self, history: History, blocks: int, width: int, *, is_tiny: bool = False
     ) -> bool:
-        """Whether the reward of the last blocks has a small, but clear gain, or evaluations rise.
+        """Whether the reward of the last blocks has a small, but clear gain, or evaluations rose.
 
         Args:
             history: The metrics.
@@ -173,7 +173,11 @@ class RewardPlateau(Detector):
         means = [block.mean for block in rewards.blocks[-blocks:]]
         error = rewards.noise_of_means * math.sqrt(2 / width)
         gain = (sum(means[-width:]) - sum(means[:width])) / width
-        evaluations = (history[metric].recent(_EVALUATIONS) for metric in self._EVALUATED)
+        share = blocks / len(rewards.blocks)
+        evaluations = (
+            history[metric].recent(min(_EVALUATIONS, round(share * history[metric].count)))
+            for metric in self._EVALUATED
+        )
         is_clear = gain > self._ERRORS_OF_GAIN * error and not is_tiny
         return is_clear or any(map(_rises, evaluations))
 
