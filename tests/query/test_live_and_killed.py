@@ -21,6 +21,12 @@ from tests.scripts import Script, kill
 TYPES = ("reward", "model_output", "training", "evaluation", "run_started")
 
 
+def flush() -> None:
+    """Write everything logged so far, and then what processors reported about it."""
+    logflume.flush()
+    logflume.flush()
+
+
 def check(folder: Path) -> None:
     """Compare the results of queries with the journal: types, events and values."""
     run = logflume.open_run(folder, attempts="all")
@@ -119,7 +125,7 @@ def test_missing_parts(tmp_path: Path, lost: str) -> None:
     """In a run that didn't end properly, missing parts of any type are replaced by the journal."""
     folder = start(tmp_path).folder
     log_steps(range(1, 31))
-    logflume.flush()
+    flush()
     shutil.rmtree(folder / "parquet" / lost)
     check(folder)
 
@@ -153,7 +159,7 @@ def test_duplicate_parts(tmp_path: Path) -> None:
     """Parts that a crash has duplicated don't duplicate events."""
     folder = start(tmp_path).folder
     log_steps(range(1, 31))
-    logflume.flush()
+    flush()
     part = next((folder / "parquet" / "training").iterdir())
     shutil.copy(part, part.with_name(part.name.replace(".parquet", "-1.parquet")))
     check(folder)
@@ -197,7 +203,7 @@ def test_a_live_continued_run(tmp_path: Path) -> None:
     write_run(tmp_path, range(1, 7))
     folder = start(tmp_path).folder
     log_steps(range(4, 6), scale=3.0)
-    logflume.flush()
+    flush()
     check(folder)
     rows = logflume.open_run(folder).events("training").to_pylist()
     expected = latest(journaled(folder, "training"))
