@@ -59,10 +59,11 @@ class GroupsWithoutSignal(Detector):
     or wrong; in between, it is neither. Nor are problems called too hard when the policy has solved
     such problems before: 60% of its best level is lost.
 
-    Until half of the answers are right, a gain excuses the high share: more correct answers (or
-    more reward, where correctness is unknown) than before the rise; without a rise, more than at
-    the start or 100 reports before, because sparse rewards begin like this. Groups that are too
-    easy have the severity `info`, because training that has solved its problems ends like this.
+    Unless the groups are too easy, a gain excuses the high share: more correct answers (or more
+    reward, where correctness is unknown) than before the rise; without a rise, more than at the
+    start or 100 reports before, because sparse rewards begin like this. Where half of the answers
+    are right, it has to be a fifth more. Groups that are too easy have the severity `info`, because
+    training that has solved its problems ends like this.
 
     Args:
         share: Share of such groups, 0 to 1.
@@ -96,6 +97,7 @@ class GroupsWithoutSignal(Detector):
     _NEARLY_ALL_BLOCKS = 15
     _MOST = 0.75
     _HALF = 0.5
+    _LARGE_GAIN = 0.2
     _LOST = 0.6
     _CAUSE_OF_LOSS = (
         "The policy solved such problems before: it has degenerated, or what checks its answers is "
@@ -127,14 +129,15 @@ class GroupsWithoutSignal(Detector):
             return None
         place = None if kind else self._place(history)
         kind = kind or self._kind_at(place)
-        if kind != _TOO_EASY and (place is None or place < self._HALF):
+        if kind != _TOO_EASY:
+            least = self._GAIN if place is None or place < self._HALF else self._LARGE_GAIN
             answers = solved(history)
             since = series.blocks[-min(self._RECENT_BLOCKS, len(series.blocks))].end
             if has_risen:
                 since = series.crossing((lowest + share) / 2, is_rise=True)
             elif _has_begun(answers):
                 return None
-            if has_gained(answers, since, share=self._GAIN):
+            if has_gained(answers, since, share=least):
                 return None
         is_lost = kind == _TOO_HARD and has_risen and self._is_lost(solved(history))
         if is_lost:
