@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, dataclass_transform
 
@@ -17,6 +17,7 @@ from logflume.diagnosis.series import Series
 __all__ = [
     "Change",
     "Detector",
+    "first_known",
     "has_gained",
     "has_lost",
     "high_from_start",
@@ -103,6 +104,11 @@ class Detector:
         """Return the current `value` of the evidence, the level of its metric; NaN if unknown."""
         metric = history.metric_of(evidence.metric)
         return math.nan if metric is None else history[metric].level(BLOCK_REPORTS)
+
+
+def first_known(history: History, metrics: Sequence[str]) -> str:
+    """Return the first metric that has been reported; the last one if none has."""
+    return next((metric for metric in metrics if metric in history), metrics[-1])
 
 
 class Change(NamedTuple):

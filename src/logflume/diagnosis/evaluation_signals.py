@@ -182,7 +182,7 @@ class EvaluationGap(Detector):
 
     share: float = 0.3
     _functions: int = state(0)
-    _is_rescaled: bool = state(0)
+    _is_rescaled: bool = state(False)
     _points: defaultdict[str, _Points] = state(lambda: defaultdict(_Points))
     _levels: dict[str | None, float] = state(dict)
 

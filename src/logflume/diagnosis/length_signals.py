@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from logflume.diagnosis.detector import Detector, high_from_start, pays_off, risen
+from logflume.diagnosis.detector import Detector, first_known, high_from_start, pays_off, risen
 from logflume.diagnosis.error_rate import CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
@@ -162,8 +162,7 @@ class Truncation(Detector):
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last twenty reports with the lowest block."""
-        reported, measured = self.reads
-        metric = reported if reported in history else measured
+        metric = first_known(history, self.reads)
         series = history[metric]
         if series.last < self.share or series.highest > 1:  # a count is no share
             return None

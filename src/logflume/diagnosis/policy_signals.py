@@ -38,10 +38,9 @@ class KlRunaway(Detector):
     divergence from the reference if the reward has lost a seventh since the middle, or since its
     best if that came later, by more than noise; twice the level is needed while the function for
     correctness has not lost as much, because small policies can move far without harm. Where
-    rewards are reported, two more cases are
-    found: a divergence of six times the level that has grown by 30% in 50 reports; and a
-    divergence from the reference of four times the level, either after 50 reports, or in the first
-    20, because a policy starts at its reference.
+    rewards are reported, two more cases are found: a divergence of six times the level that has
+    grown by 30% in 50 reports; and a divergence from the reference of four times the level, either
+    after 50 reports, or in the first 20, because a policy starts at its reference.
 
     Args:
         factor: The smallest ratio of the current value to that in the middle.

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import math
 
-from logflume.diagnosis.detector import Detector, has_gained, high_from_start, pays_off, risen
+from logflume.diagnosis.detector import (
+    Change,
+    Detector,
+    has_gained,
+    high_from_start,
+    pays_off,
+    risen,
+)
 from logflume.diagnosis.error_rate import CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
@@ -197,6 +204,15 @@ class LanguageMixing(Detector):
         return history["mixing"].level(10)
 
 
+_RISE_OF_FAILURES = 0.2
+
+
+def _failing(history: History, metric: str, share: float) -> Change | None:
+    """Return the change of a share of failures that has risen, or that has always been high."""
+    change = risen(history[metric], level=share, rise=_RISE_OF_FAILURES, reports=10)
+    return change or high_from_start(history, metric, 2 * share)
+
+
 class ToolFailures(Detector):
     """More and more tool calls fail.
 
@@ -218,16 +234,12 @@ class ToolFailures(Detector):
     try_next = "Read the failed calls; check timeouts and limits of the tool's server."
     shows = "has a tool call that failed"
 
-    _RISE = 0.2
-
     share: float = 0.3
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the lowest block."""
         for metric in self.reads:
-            change = risen(history[metric], level=self.share, rise=self._RISE, reports=10)
-            change = change or high_from_start(history, metric, 2 * self.share)
-            if change is not None:
+            if (change := _failing(history, metric, self.share)) is not None:
                 return Evidence(
                     f"The share of tool calls that fail went from {change.before:.0%} to "
                     f"{change.value:.0%}.",
@@ -260,8 +272,6 @@ class RolloutErrors(Detector):
         "number of concurrent rollouts."
     )
 
-    _RISE = 0.2
-
     share: float = 0.3
 
     def evaluate(self, history: History) -> Evidence | None:
@@ -269,9 +279,7 @@ class RolloutErrors(Detector):
         (metric,) = self.reads
         if history[metric].highest > 1:  # a count, or an error of another kind
             return None
-        change = risen(history[metric], level=self.share, rise=self._RISE, reports=10)
-        change = change or high_from_start(history, metric, 2 * self.share)
-        if change is None:
+        if (change := _failing(history, metric, self.share)) is None:
             return None
         return Evidence(
             f"The share of rollouts that end with an error went from {change.before:.0%} to "
